@@ -1,0 +1,66 @@
+# `make verify` is the main job, `make test` the test command. Each sets up what it
+# needs: Go modules are fetched, images are pulled or built.
+
+STAGE    ?= both
+FILE     ?= fixtures/rehearsal.yaml
+REPORT   ?= report
+SEED     ?= 1
+PACE     ?= 60
+PARALLEL ?= 3
+TAGS     ?=
+FEATURES ?=
+
+GO       ?= go
+REHEARSE := bin/rehearse
+STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: help verify test test-containers knownbad bench fuzz lint race doctor plan steps build clean
+
+help: ## what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## bin/rehearse
+	@$(GO) build -o $(REHEARSE) ./cmd/rehearse
+
+verify: build ## rehearse the releases: on the simulated stage, then in containers (STAGE=sim|containers|both)
+	@$(REHEARSE) verify --file $(FILE) --stage $(STAGE) --seed $(SEED) --pace $(PACE) --parallel $(PARALLEL) --tags '$(TAGS)' --report $(REPORT) $(FEATURES)
+
+test: ## every test; those of the container stage too where a Docker engine is reachable
+	@$(GO) test ./...
+	@if $(GO) run ./cmd/rehearse doctor --engine >/dev/null 2>&1; then $(MAKE) --no-print-directory test-containers; \
+	else echo "NOT TESTED: the container stage, since no Docker engine is reachable (rehearse doctor says more)"; fi
+
+test-containers: ## the tests that need a Docker engine
+	$(GO) test -tags containers -timeout 20m ./internal/containers/... ./cmd/...
+
+race: ## every test that needs no engine, with the race detector
+	$(GO) test -race ./...
+
+knownbad: build ## break the harness in every known way: each must turn scenarios red
+	@$(REHEARSE) knownbad --file $(FILE) --stage sim
+
+bench: ## the numbers, beside what they are compared to
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/alarm ./internal/cloudwatch ./sim ./steps
+	$(GO) test -tags containers -run '^$$' -bench . -benchtime 1x -timeout 30m ./internal/containers ./cmd/...
+
+fuzz: ## each parser for a short while
+	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10s $$p || exit 1; done; done
+
+lint: ## gofmt, vet, staticcheck, golangci-lint
+	@unformatted=$$(gofmt -l cmd features fixtures internal sim steps 2>/dev/null); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+	$(GO) vet ./... && $(GO) vet -tags containers ./...
+	$(GO) run $(STATICCHECK) -tags containers ./...
+	$(GO) run $(GOLANGCI_LINT) run --build-tags containers ./...
+
+doctor: build ## what a rehearsal needs of this machine, and what is missing
+	@$(REHEARSE) doctor --file $(FILE)
+
+plan: build ## the shop's release plan, as people read it
+	@$(REHEARSE) plan --file $(FILE)
+
+steps: build ## every phrase, in English and Japanese
+	@$(REHEARSE) steps
+
+clean:
+	rm -rf bin $(REPORT)

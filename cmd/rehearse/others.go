@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"rehearsal/internal/clock"
+	"rehearsal/internal/containers"
+	"rehearsal/internal/project"
+	"rehearsal/internal/release"
+	"rehearsal/steps"
+)
+
+func planCommand() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "plan [release.yaml]",
+		Short: "Print the release plan as people read it, and say what is wrong with it",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			p, err := project.Load(c.Context(), file)
+			if err != nil {
+				return err
+			}
+			plan := p.Plan
+			if len(args) == 1 {
+				if plan, err = release.ParseFile(filepath.Clean(args[0])); err != nil {
+					return err
+				}
+			}
+			facts := p.Facts(clock.Wall())
+			plan.Describe(c.OutOrStdout(), facts)
+			wrong := false
+			for _, l := range plan.Lint(facts) {
+				fmt.Fprintln(c.OutOrStdout(), l)
+				wrong = wrong || l.Severity == release.Error
+			}
+			if wrong {
+				return exitStatus(steps.ExitInput)
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVarP(&file, "file", "f", "rehearsal.yaml", "the rehearsal that the plan belongs to")
+	return c
+}
+
+func stepsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "steps",
+		Short: "List every phrase that a scenario may use, in English and Japanese, with an example",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			w := c.OutOrStdout()
+			for _, p := range steps.Phrases() {
+				en, ja := p.Examples()
+				fmt.Fprintf(w, "%s %s\n%s %s\n  %s %s\n  %s %s\n\n", p.Keyword, p.English, p.KeywordJapanese(), p.Japanese, p.Keyword, en, p.KeywordJapanese(), ja)
+			}
+			return nil
+		},
+	}
+}
+
+func doctorCommand() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what a rehearsal needs of this machine, what is missing, and how to get it",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			w := c.OutOrStdout()
+			p, err := project.Load(c.Context(), file)
+			if err != nil {
+				fmt.Fprintf(w, "%v\n", err)
+			}
+			missing := err != nil
+			for _, f := range containers.Survey(c.Context(), images(p), recipes(p)) {
+				fmt.Fprintln(w, f)
+				missing = missing || !f.OK
+			}
+			if missing {
+				return exitStatus(steps.ExitInconclusive)
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVarP(&file, "file", "f", "rehearsal.yaml", "the rehearsal to look at")
+	return c
+}

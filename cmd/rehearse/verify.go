@@ -1,0 +1,244 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"rehearsal/internal/clock"
+	"rehearsal/internal/containers"
+	"rehearsal/internal/project"
+	"rehearsal/internal/release"
+	"rehearsal/internal/report"
+	"rehearsal/steps"
+)
+
+// flags are those of verify and knownbad.
+type flags struct {
+	file, stage, tags, report string
+	seed                      uint64
+	pace                      float64
+	parallel                  int
+	keep                      bool
+}
+
+func (f *flags) add(c *cobra.Command) {
+	c.Flags().StringVarP(&f.file, "file", "f", "rehearsal.yaml", "the rehearsal to run")
+	c.Flags().StringVar(&f.stage, "stage", "both", "sim, containers or both")
+	c.Flags().StringVar(&f.tags, "tags", "", `scenarios to run: "@a && ~@b" is a and not b, "@a,@b" is a or b`)
+	c.Flags().Uint64Var(&f.seed, "seed", 1, "of everything that chance decides; the same seed replays the same simulation")
+}
+
+var stages = map[string][]string{
+	"sim":        {steps.Simulated},
+	"containers": {steps.Containers},
+	"both":       {steps.Simulated, steps.Containers},
+}
+
+// rehearsal reads what the flags name.
+func (f *flags) rehearsal(ctx context.Context, features []string) (*steps.Rehearsal, error) {
+	names, ok := stages[f.stage]
+	if !ok {
+		return nil, fmt.Errorf("--stage %q: it is one of %q", f.stage, slices.Sorted(maps.Keys(stages)))
+	}
+	p, err := project.Load(ctx, f.file)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(planErrors(p, p.Plan)...); err != nil {
+		return nil, err
+	}
+	if len(features) == 0 {
+		if p.Features == "" {
+			return nil, fmt.Errorf("no features: name them on the command line, or as \"features\" in %s", f.file)
+		}
+		features = []string{p.Features}
+	}
+	return &steps.Rehearsal{Project: p, Features: features, Tags: f.tags, Stages: names, Seed: f.seed, Pace: f.pace, Parallel: f.parallel, Keep: f.keep, Report: f.report}, nil
+}
+
+func planErrors(p *project.Project, plan *release.Plan) (errs []error) {
+	for _, l := range plan.Lint(p.Facts(clock.Wall())) {
+		if l.Severity == release.Error {
+			errs = append(errs, errors.New(l.String()))
+		}
+	}
+	return errs
+}
+
+func verifyCommand() *cobra.Command {
+	f := &flags{}
+	c := &cobra.Command{
+		Use:   "verify [features...]",
+		Short: "Run the scenarios on the simulated stage and in containers",
+		RunE: func(c *cobra.Command, features []string) error {
+			r, err := f.rehearsal(c.Context(), features)
+			if err != nil {
+				return err
+			}
+			return verify(c.Context(), r, c.OutOrStdout())
+		},
+	}
+	f.add(c)
+	c.Flags().Float64Var(&f.pace, "pace", 60, "how many times faster than the wall release time runs in containers while nothing but waiting happens")
+	c.Flags().IntVar(&f.parallel, "parallel", 3, "how many scenarios run at once in containers")
+	c.Flags().BoolVar(&f.keep, "keep", false, "leave the containers of the stages running, to look at them")
+	c.Flags().StringVar(&f.report, "report", "", "folder for JUnit XML, Cucumber JSON, results and histories")
+	return c
+}
+
+func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
+	began := clock.Wall()
+	live, cols := terminal(out)
+	view := report.NewView(out, live, cols)
+	r.Progress = func(line string) { view.Line("%s", line) }
+	r.Engine = func(ctx context.Context) (*containers.Engine, error) { return engine(ctx, r.Progress) }
+	id := func(stage string, s *steps.Spec) string { return stage + " " + s.Where() }
+	r.Notify = func(stage string, n steps.Notice) {
+		view.Begin(id(stage, n.Spec), n.Spec.Name)
+		switch {
+		case n.Stage != nil:
+			view.Stage(id(stage, n.Spec), n.Stage.History())
+		case n.Result != nil:
+			view.End(id(stage, n.Spec), n.Result.Verdict, resultLine(n.Result))
+		default:
+			view.Step(id(stage, n.Spec), n.Step)
+		}
+	}
+	view.Line("Rehearsing the releases of %s (seed %d)", r.Project.Setup.Service, r.Seed)
+	v, err := r.Verify(ctx)
+	view.Close()
+	if v != nil {
+		var b bytes.Buffer
+		report.Summary(&b, summary(v, clock.Since(began)))
+		if _, werr := out.Write(b.Bytes()); werr != nil {
+			return werr
+		}
+		if r.Report != "" {
+			if werr := os.WriteFile(filepath.Join(r.Report, "summary.txt"), b.Bytes(), 0o644); werr != nil {
+				return werr
+			}
+		}
+	}
+	var input *steps.InputError
+	switch {
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(out, "interrupted: the stages were taken down; nothing may be concluded")
+		return exitStatus(steps.ExitInconclusive)
+	case errors.As(err, &input) || err != nil && v == nil:
+		return err
+	case err != nil:
+		fmt.Fprintf(out, "%v\n", err)
+		return exitStatus(steps.ExitInconclusive)
+	}
+	if s := v.Status(); s != steps.ExitVerified {
+		return exitStatus(s)
+	}
+	return nil
+}
+
+// terminal says whether out is one, and how wide.
+func terminal(out io.Writer) (live bool, cols int) {
+	f, ok := out.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("CI") != "" || os.Getenv("TERM") == "dumb" {
+		return false, 80
+	}
+	cols, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		cols = 80
+	}
+	return true, cols
+}
+
+func resultLine(r *steps.Result) string {
+	line := fmt.Sprintf("%-10s %s", r.Stage, r.Spec.Name)
+	if r.Released > 0 {
+		line += fmt.Sprintf(" (%s of release time in %s)", report.Clock(r.Released), r.Took.Round(100*time.Millisecond))
+	}
+	return line
+}
+
+// summary hands what came of the rehearsal to the report.
+func summary(v *steps.Verification, took time.Duration) report.Run {
+	run := report.Run{Took: took, Seed: v.Seed, Unverified: v.Unverified, Status: v.Status()}
+	for _, r := range v.Results {
+		s := report.Scenario{
+			Stage: r.Stage, Where: r.Spec.Where(), Feature: r.Spec.Feature, Name: r.Spec.Name, Verdict: r.Verdict, Input: r.Input,
+			Step: r.Step, Findings: r.Findings, Measures: r.Measures, Undetected: r.Undetected, File: r.File, Err: r.Err,
+		}
+		if r.Outcome != nil {
+			s.Outcome = r.Outcome.Detail
+		}
+		run.Scenarios = append(run.Scenarios, s)
+	}
+	for _, c := range v.Compared {
+		run.Compared = append(run.Compared, report.Comparison{Where: c.Spec.Where(), Name: c.Spec.Name, Predicted: c.Predicted, Measured: c.Measured, Apart: c.Apart()})
+	}
+	return run
+}
+
+// engine finds the container engine; where there is none and it may, it installs
+// Debian's.
+func engine(ctx context.Context, progress func(string)) (*containers.Engine, error) {
+	e, err := containers.ConnectEngine(ctx)
+	if err == nil || !errors.Is(err, containers.ErrNoEngine) {
+		return e, err
+	}
+	if !containers.CanInstallEngine() || os.Getenv("REHEARSAL_INSTALL_DOCKER") == "no" {
+		return nil, err
+	}
+	progress("There is no Docker engine: installing Debian's docker.io (REHEARSAL_INSTALL_DOCKER=no refuses)")
+	if err := containers.InstallEngine(ctx, progress); err != nil {
+		return nil, err
+	}
+	return containers.ConnectEngine(ctx)
+}
+
+func knownBadCommand() *cobra.Command {
+	f := &flags{}
+	c := &cobra.Command{
+		Use:   "knownbad [features...]",
+		Short: "Break the harness itself in every known way, and show which scenarios notice",
+		RunE: func(c *cobra.Command, features []string) error {
+			r, err := f.rehearsal(c.Context(), features)
+			if err != nil {
+				return err
+			}
+			r.Engine = func(ctx context.Context) (*containers.Engine, error) { return engine(ctx, func(string) {}) }
+			catches, err := r.KnownBad(c.Context())
+			if err != nil {
+				return err
+			}
+			missed := 0
+			for _, k := range catches {
+				fmt.Fprintf(c.OutOrStdout(), "%s: caught by %d\n", k.Breakage, len(k.By))
+				for _, r := range k.By {
+					fmt.Fprintf(c.OutOrStdout(), "  %s %s (%s)\n    %v\n", r.Spec.Where(), r.Spec.Name, r.Verdict, r.Err)
+				}
+				if len(k.By) == 0 {
+					missed++
+				}
+			}
+			if missed > 0 {
+				fmt.Fprintf(c.OutOrStdout(), "%d of %d breakages of the harness went unnoticed\n", missed, len(catches))
+				return exitStatus(steps.ExitBroken)
+			}
+			fmt.Fprintf(c.OutOrStdout(), "every one of %d breakages of the harness turned scenarios red\n", len(catches))
+			return nil
+		},
+	}
+	f.add(c)
+	f.stage, f.pace, f.parallel = "sim", 60, 3
+	c.Flags().Lookup("stage").DefValue = "sim"
+	return c
+}

@@ -1,0 +1,41 @@
+Feature: Trouble with the database or the payments API during a release
+
+  Background:
+    Given a staging copy of the shop, with version "v1" serving everyone
+    And customers browse and order at 200 requests per second
+
+  Rule: A version that loses what it depends on is taken back
+
+    Scenario: The new version loses the database
+      Given version "v2" loses the "database" 1 minute after it takes traffic
+      When "v2" is released as the "canary" plan says
+      Then the release is rolled back because of a failed health check
+      And the alarm "shop-5xx-rate" may go off too
+      And all customers are back on "v1" within 30 seconds of the decision
+      And no acknowledged order is lost or doubled
+
+    Scenario: The database answers the new version slowly
+      Given the "database" answers version "v2" 600 ms late
+      When "v2" is released as the "canary" plan says
+      Then the alarm "shop-p99-latency" goes off within 4 minutes of exposure
+      And all customers are back on "v1" within 30 seconds of the alarm
+
+  Rule: Trouble that hits every version takes the release back, and ends when the trouble ends
+
+    Scenario: The payments API is down for a while
+      Given the "payments" is down for 6 minutes, from 1 minute after "v2" takes traffic
+      When "v2" is released as the "canary" plan says
+      Then the alarm "shop-5xx-rate" goes off within 4 minutes of exposure
+      And the alarm "shop-error-logs" may go off too
+      And all customers are back on "v1" within 30 seconds of the alarm
+      And service is restored within 4 minutes of the alarm
+      And no acknowledged order is lost or doubled
+
+    Scenario: The payments API is slow for a while
+      Given the "payments" answers 3 seconds late for 6 minutes, from 1 minute after "v2" takes traffic
+      When "v2" is released as the "canary" plan says
+      Then the alarm "shop-5xx-rate" goes off within 4 minutes of exposure
+      And the alarm "shop-p99-latency" may go off too
+      And the alarm "shop-error-logs" may go off too
+      And all customers are back on "v1" within 30 seconds of the alarm
+      And no acknowledged order is lost or doubled

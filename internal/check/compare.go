@@ -1,0 +1,103 @@
+package check
+
+import (
+	"fmt"
+	"time"
+
+	"rehearsal/internal/stage"
+)
+
+// Measures are the figures of one scenario on one stage. A time is negative when
+// the thing did not happen.
+type Measures struct {
+	Detect   time.Duration `json:"detect"`  // from exposure to the first alarm
+	Restore  time.Duration `json:"restore"` // from exposure until users are served well again
+	Requests int64         `json:"requests"`
+	Failed   int64         `json:"failed"`
+	Alarm    string        `json:"alarm,omitempty"` // the first to go off
+}
+
+// Never is the time of what did not happen.
+const Never time.Duration = -1
+
+// FailedShare is the percentage of requests that failed.
+func (m Measures) FailedShare() float64 {
+	if m.Requests == 0 {
+		return 0
+	}
+	return 100 * float64(m.Failed) / float64(m.Requests)
+}
+
+// Measure takes the figures of the release of version from a history.
+func Measure(h *stage.History, version string) Measures {
+	m := Measures{Detect: Never, Restore: Never}
+	m.Requests, m.Failed = Counted(h, steady(h), 0, "")
+	exposed, ok := Exposure(h, version)
+	if !ok {
+		return m
+	}
+	if det, ok := Detected(h, exposed); ok {
+		m.Detect, m.Alarm = det.At-exposed, det.Alarm
+	}
+	if m.Failed > 0 {
+		if at, ok := Restored(h, exposed, Lasting); ok {
+			m.Restore = at - exposed
+		}
+	}
+	return m
+}
+
+// Tolerance is how far the containers may be from what the simulation predicted.
+// It is declared in one place, rehearsal.yaml; a zero field is DefaultTolerance's.
+type Tolerance struct {
+	Detect  time.Duration
+	Restore time.Duration
+	Failed  float64 // percentage points of all requests
+}
+
+// DefaultTolerance is one period of a one-minute alarm for times, and 2 percentage
+// points of failed requests.
+var DefaultTolerance = Tolerance{Detect: time.Minute, Restore: time.Minute, Failed: 2}
+
+// Compare lays what the simulation predicted beside what the containers did. Every
+// figure comes back, with a verdict.
+func Compare(predicted, measured Measures, t Tolerance) []Finding {
+	if t.Detect == 0 {
+		t.Detect = DefaultTolerance.Detect
+	}
+	if t.Restore == 0 {
+		t.Restore = DefaultTolerance.Restore
+	}
+	if t.Failed == 0 {
+		t.Failed = DefaultTolerance.Failed
+	}
+	return []Finding{
+		compareTimes("time to detect", predicted.Detect, measured.Detect, t.Detect),
+		compareTimes("time to restore", predicted.Restore, measured.Restore, t.Restore),
+		compareShares(predicted.FailedShare(), measured.FailedShare(), t.Failed),
+	}
+}
+
+func compareTimes(check string, predicted, measured, tolerance time.Duration) Finding {
+	text := func(d time.Duration) string {
+		if d < 0 {
+			return "never"
+		}
+		return short(d)
+	}
+	f := passed(check, "predicted %s, measured %s", text(predicted), text(measured))
+	if (predicted < 0) != (measured < 0) || (predicted-measured).Abs() > tolerance {
+		f.Verdict = Failed
+		f.Detail += fmt.Sprintf(": further apart than %s", short(tolerance))
+	}
+	return f
+}
+
+func compareShares(predicted, measured, tolerance float64) Finding {
+	f := passed("failed requests", "predicted %.2f %%, measured %.2f %%", predicted, measured)
+	if d := predicted - measured; d > tolerance || d < -tolerance {
+		f.Verdict = Failed
+		f.Detail += fmt.Sprintf(": further apart than %g points", tolerance)
+	}
+	return f
+}

@@ -1,0 +1,104 @@
+package cloudwatch
+
+import (
+	"math"
+	"time"
+
+	"rehearsal/internal/alarm"
+)
+
+// Evaluate judges the alarms and returns the changes of state, in order.
+//
+// An alarm is due at every whole minute of the calendar, one with a period
+// shorter than a minute every 10 seconds. Its points are the periods that end at
+// that instant; the last one is complete then. Evaluate catches up on every
+// instant until now that has passed since the last call, up to 3 hours back, and
+// does nothing at an instant that was judged already. The first call judges each
+// alarm once.
+func (s *Store) Evaluate(now time.Time) []Transition {
+	s.mu.Lock()
+	made := s.evaluate(now.Unix())
+	s.mu.Unlock()
+	s.tell(made...)
+	return made
+}
+
+func (s *Store) evaluate(now int64) (made []Transition) {
+	if now < 0 {
+		return nil // before 1970, where no alarm can have data
+	}
+	s.settleFilters(now)
+	for {
+		next := int64(math.MaxInt64)
+		for _, w := range s.alarms {
+			if w.due < now-margin { // the first time, or long ago
+				w.due = floor(now, w.every)
+			}
+			next = min(next, w.due)
+		}
+		if next > now {
+			return made
+		}
+		for _, w := range s.alarms {
+			if w.due != next {
+				continue
+			}
+			w.due += w.every
+			points := s.points(w, next)
+			state, why := w.Evaluate(points, w.state)
+			if state != w.state {
+				newest := time.Unix(next, 0).UTC().Add(-w.Period)
+				made = append(made, s.change(w, state, why.Text(newest), time.Unix(next, 0).UTC()))
+			}
+		}
+	}
+}
+
+// points is what w looks at in an evaluation at that second.
+func (s *Store) points(w *watch, at int64) []alarm.Point {
+	for i := range w.inputs {
+		w.inputs[i].points(w.points[i], at)
+	}
+	return w.Points(&s.scratch, w.points)
+}
+
+// NextEvaluation is the first instant after that time at which an alarm is due;
+// the next whole minute when there is no alarm.
+func (s *Store) NextEvaluation(after time.Time) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	every := int64(standard)
+	for _, w := range s.alarms {
+		every = min(every, w.every)
+	}
+	return time.Unix(floor(after.Unix(), every)+every, 0).In(after.Location())
+}
+
+// points fills in the windows that follow each other until that second, oldest
+// to newest. Each window is computed once, unless its data changes.
+func (in *input) points(into []alarm.Point, at int64) {
+	size, back := int64(len(in.known)), in.length/in.every
+	i := (at / in.every) % size
+	for k := len(into) - 1; k >= 0; k-- {
+		known := &in.known[i]
+		if known.end != at {
+			*known = slot{at, in.series.point(in.stat, at-in.length, at)}
+			in.newest = max(in.newest, at)
+		}
+		into[k] = known.point
+		at -= in.length
+		if i -= back; i < 0 {
+			i += size
+		}
+	}
+}
+
+// spoil forgets the windows that a datum at that second falls into.
+func (in *input) spoil(at int64) {
+	last := min(at+in.length, in.newest)
+	for end := max(floor(at, in.every)+in.every, in.every); end <= last; end += in.every {
+		if known := &in.known[(end/in.every)%int64(len(in.known))]; known.end == end {
+			*known = slot{}
+		}
+	}
+}

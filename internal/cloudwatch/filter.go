@@ -1,0 +1,222 @@
+package cloudwatch
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rehearsal/internal/alarm"
+)
+
+// A MetricFilter turns the lines of a log group that match a pattern into a
+// metric, as `aws logs put-metric-filter`.
+type MetricFilter struct {
+	Name, LogGroup string
+	Pattern        string // see ParsePattern
+	Namespace      string
+	Metric         string
+	// Value is what one line adds: a number, or where it is found in the line,
+	// as $.bytes in a line of JSON or $bytes in a line of words. A line where it
+	// is no number adds nothing.
+	Value string
+	// Default is published once for each minute in which lines came and none of
+	// them matched. nil: nothing is.
+	Default *float64
+	// Dimensions has selectors by name. A line without one of them adds nothing.
+	Dimensions map[string]string
+	Unit       string // kept, not used
+}
+
+// Limits of AWS.
+const (
+	maxFilters          = 100 // of a log group
+	maxFilterDimensions = 3
+)
+
+// A filter is a MetricFilter at work.
+type filter struct {
+	MetricFilter
+	created time.Time
+	pattern *Pattern
+	value   extractor
+	dims    []extracted
+	store   *Store
+	series  *Series
+	minutes map[int64]bool // with lines, not settled yet: whether one matched
+}
+
+type extracted struct {
+	name string
+	from extractor
+}
+
+// An extractor gets a text out of a line.
+type extractor func(*line) (string, bool)
+
+// PutMetricFilter checks the filter and puts it to work on the lines that come
+// from now on. One of the same name and group is replaced. The group is made
+// when new.
+func (s *Store) PutMetricFilter(m MetricFilter) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.putFilter(m)
+}
+
+func (s *Store) putFilter(m MetricFilter) error {
+	f, err := s.newFilter(m)
+	if err != nil {
+		return err
+	}
+	g := s.group(m.LogGroup)
+	i, found := slices.BinarySearchFunc(g.filters, m.Name, func(f *filter, name string) int { return cmp.Compare(f.Name, name) })
+	switch {
+	case found:
+		g.filters[i] = f
+	case len(g.filters) == maxFilters:
+		return &apiError{code: "LimitExceededException", message: "a log group has at most 100 metric filters"}
+	default:
+		g.filters = slices.Insert(g.filters, i, f)
+	}
+	return nil
+}
+
+func (s *Store) newFilter(m MetricFilter) (*filter, error) {
+	m.Dimensions = maps.Clone(m.Dimensions)
+	if err := checkGroup(m.LogGroup); err != nil {
+		return nil, err
+	}
+	switch {
+	case m.Name == "" || len(m.Name) > 512 || strings.ContainsAny(m.Name, ":*"):
+		return nil, invalid("the metric filter name %q is wrong: want 1 to 512 characters, without : and *", short(m.Name))
+	case m.Metric == "" || len(m.Metric) > 255 || strings.ContainsAny(m.Metric, ":*$"):
+		return nil, invalid("metric filter %q: the metric name %q is wrong: want 1 to 255 characters, without : * and $", m.Name, short(m.Metric))
+	case m.Namespace == "" || len(m.Namespace) > 255 || strings.ContainsAny(m.Namespace, ":*$"):
+		return nil, invalid("metric filter %q: the namespace %q is wrong: want 1 to 255 characters, without : * and $", m.Name, short(m.Namespace))
+	case len(m.Dimensions) > maxFilterDimensions:
+		return nil, invalid("metric filter %q has %d dimensions; at most %d are allowed", m.Name, len(m.Dimensions), maxFilterDimensions)
+	case m.Default != nil && len(m.Dimensions) > 0:
+		return nil, invalid("metric filter %q has a default value and dimensions: give one of them", m.Name)
+	case m.Default != nil && (math.IsNaN(*m.Default) || math.IsInf(*m.Default, 0)):
+		return nil, invalid("metric filter %q: the default value is no finite number", m.Name)
+	}
+	pattern, err := ParsePattern(m.Pattern)
+	if err != nil {
+		return nil, invalid("metric filter %q: %v", m.Name, err)
+	}
+	f := &filter{MetricFilter: m, created: s.time(), pattern: pattern, store: s, minutes: map[int64]bool{}}
+	if f.value, err = pattern.extractor(m.Value, true); err != nil {
+		return nil, invalid("metric filter %q: the metric value %q: %v", m.Name, short(m.Value), err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Dimensions)) {
+		from, err := pattern.extractor(m.Dimensions[name], false)
+		if err != nil {
+			return nil, invalid("metric filter %q: the dimension %q: %v", m.Name, short(name), err)
+		}
+		f.dims = append(f.dims, extracted{name, from})
+	}
+	if len(f.dims) == 0 {
+		f.series = s.find(alarm.Metric{Namespace: m.Namespace, MetricName: m.Metric})
+	}
+	return f, nil
+}
+
+// extractor reads a metric value or a dimension: a constant number, if that is
+// allowed, $.selector, or $column.
+func (p *Pattern) extractor(text string, constant bool) (extractor, error) {
+	switch {
+	case p.columns != nil && strings.HasPrefix(text, "$") && slices.Contains(p.columns.names, text[1:]):
+		c, name := p.columns, text[1:]
+		return func(l *line) (string, bool) {
+			words, ok := c.split(l.text)
+			if !ok {
+				return "", false
+			}
+			for _, v := range c.find(words, name) {
+				return written(v)
+			}
+			return "", false
+		}, nil
+	case p.columns != nil && strings.HasPrefix(text, "$"):
+		return nil, invalid("the pattern has no column of that name")
+	case strings.HasPrefix(text, "$"):
+		s, err := parseSelector(text)
+		if err != nil {
+			return nil, err
+		}
+		if s.wildcards() > 0 {
+			return nil, invalid("a wildcard gives no single value")
+		}
+		return func(l *line) (string, bool) {
+			for _, v := range l.find(s) {
+				return written(v)
+			}
+			return "", false
+		}, nil
+	}
+	if n, err := strconv.ParseFloat(text, 64); !constant || err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+		return nil, invalid("want a number, or where it is in the line, such as $.bytes or $bytes")
+	}
+	return func(*line) (string, bool) { return text, true }, nil
+}
+
+// look feeds the metric with one line.
+func (f *filter) look(l *line, at time.Time) {
+	matched := f.pattern.matches(l)
+	if f.Default != nil {
+		minute := floor(at.Unix(), standard)
+		f.minutes[minute] = f.minutes[minute] || matched
+		if len(f.minutes) > margin/standard {
+			f.settle(minute - margin/2)
+		}
+	}
+	if !matched {
+		return
+	}
+	text, ok := f.value(l)
+	value, err := strconv.ParseFloat(text, 64)
+	if !ok || err != nil {
+		return
+	}
+	h := f.series
+	if h == nil {
+		dims := make([]alarm.Dimension, 0, len(f.dims))
+		for _, d := range f.dims {
+			text, ok := d.from(l)
+			if !ok || text == "" {
+				return
+			}
+			dims = append(dims, alarm.Dimension{Name: d.name, Value: text})
+		}
+		h = f.store.find(alarm.Metric{Namespace: f.Namespace, MetricName: f.Metric, Dimensions: dims})
+	}
+	h.addValue(at.Unix(), standard, value, 1)
+}
+
+// settle publishes the default for the minutes that have ended by now and in
+// which no line matched.
+func (f *filter) settle(now int64) {
+	for _, minute := range slices.Sorted(maps.Keys(f.minutes)) {
+		if minute+standard > now {
+			break
+		}
+		if !f.minutes[minute] {
+			f.series.addValue(minute, standard, *f.Default, 1)
+		}
+		delete(f.minutes, minute)
+	}
+}
+
+func (s *Store) settleFilters(now int64) {
+	if len(s.groups) == 0 {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.groups)) {
+		for _, f := range s.groups[name].filters {
+			f.settle(now)
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package cloudwatch
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+)
+
+// A Server is a Store's HTTP front on a port of this machine.
+type Server struct {
+	URL string // http://127.0.0.1:port, the endpoint for both CloudWatch and Logs
+
+	http   http.Server
+	client *http.Client
+	ended  chan error
+}
+
+// Serve puts the store's HTTP front on a free port of 127.0.0.1. Close it.
+func (s *Store) Serve() (*Server, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("the embedded CloudWatch gets no port on 127.0.0.1: %w", err)
+	}
+	v := &Server{
+		URL:    "http://" + listener.Addr().String(),
+		http:   http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second},
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}},
+		ended:  make(chan error, 1),
+	}
+	go func() { v.ended <- v.http.Serve(listener) }()
+	return v, nil
+}
+
+// Close ends the server, its connections and those of its clients. It is called
+// once.
+func (v *Server) Close() error {
+	v.client.CloseIdleConnections()
+	err := v.http.Close()
+	if ended := <-v.ended; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
+	return err
+}
+
+// MetricsClient is the SDK's client for CloudWatch, talking to this server. It
+// reads no configuration and no credentials of this machine, and tries once.
+func (v *Server) MetricsClient() *cloudwatch.Client {
+	return cloudwatch.New(cloudwatch.Options{BaseEndpoint: aws.String(v.URL), Region: region, Credentials: madeUp(),
+		HTTPClient: v.client, Retryer: aws.NopRetryer{}})
+}
+
+// LogsClient is the SDK's client for CloudWatch Logs; see MetricsClient.
+func (v *Server) LogsClient() *cloudwatchlogs.Client {
+	return cloudwatchlogs.New(cloudwatchlogs.Options{BaseEndpoint: aws.String(v.URL), Region: region, Credentials: madeUp(),
+		HTTPClient: v.client, Retryer: aws.NopRetryer{}})
+}
+
+const region = "us-east-1"
+
+func madeUp() aws.CredentialsProvider {
+	return credentials.NewStaticCredentialsProvider("rehearsal", "rehearsal", "")
+}

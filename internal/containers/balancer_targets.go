@@ -1,0 +1,282 @@
+package containers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rehearsal/internal/clock"
+)
+
+// A target is one replica as the balancer sees it.
+type target struct {
+	Version  string
+	Name     string // unique on the stage, for ever
+	Addr     string // "IP:port"
+	State    targetState
+	Detail   string // its last health check: "L7STS 503 Service Unavailable"
+	Sessions int    // requests under way
+}
+
+// targetState is the health of a target, in the words of target groups.
+type targetState uint8
+
+const (
+	// targetInitial has not passed a health check yet and gets no traffic.
+	targetInitial targetState = iota
+	targetHealthy
+	targetUnhealthy
+	// targetDraining gets no new requests.
+	targetDraining
+)
+
+func (s targetState) String() string {
+	switch s {
+	case targetInitial:
+		return "initial"
+	case targetHealthy:
+		return "healthy"
+	case targetUnhealthy:
+		return "unhealthy"
+	case targetDraining:
+		return "draining"
+	}
+	panic(fmt.Sprintf("unknown target state %d", s))
+}
+
+// A targetChange is a target whose health has just changed.
+type targetChange struct {
+	target
+	From targetState
+}
+
+type balancerTarget struct {
+	target
+	failing time.Duration // release time from which an initial target counts as unhealthy
+}
+
+func (t *target) server() string { return balancerBackend(t.Version) + "/" + t.Name }
+
+// add registers a replica. It is initial: it gets no traffic until it passes one
+// health check (as a target group's new target does); from then on the thresholds of
+// Health rule. It is unhealthy when it still fails after Health.Unhealthy intervals of
+// release time.
+func (b *balancer) add(ctx context.Context, version, name, addr string) error {
+	if !b.knows(version) {
+		return fmt.Errorf("no version %q is known", version)
+	}
+	h := b.options.Setup.Health
+	t := &balancerTarget{target: target{Version: version, Name: name, Addr: addr}}
+	t.failing = b.options.Clock.Now() + time.Duration(max(h.Unhealthy, 1))*h.Interval
+	server := t.server()
+	// Connections that idle are closed before most services would, so that a request
+	// does not meet a connection that its server is just closing.
+	add := fmt.Sprintf("add server %s %s %s pool-purge-delay 1s", server, addr, balancerChecks(h, b.options.Pace))
+	if _, err := b.runtime.expect(ctx, "New server registered", add); err != nil {
+		return err
+	}
+	enable := fmt.Sprintf("set server %[1]s health down;enable health %[1]s;enable server %[1]s", server)
+	if _, err := b.runtime.expect(ctx, "", enable); err != nil {
+		return errors.Join(err, b.forget(ctx, server))
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.registered = append(b.registered, t)
+	return nil
+}
+
+// drain gives the replica no new requests and waits until those under way have
+// ended, at most within (wall time). It returns how many were still under way then.
+func (b *balancer) drain(ctx context.Context, version, name string, within time.Duration) (cut int, err error) {
+	t, err := b.target(version, name)
+	if err != nil {
+		return 0, err
+	}
+	b.mu.Lock()
+	t.State = targetDraining
+	b.mu.Unlock()
+	server := t.server()
+	if _, err := b.runtime.expect(ctx, "", "set server "+server+" state drain"); err != nil {
+		return 0, err
+	}
+	patience, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	err = clock.Poll(patience, 10*time.Millisecond, func() (bool, error) {
+		servers, err := b.runtime.servers(ctx)
+		cut = servers[server].Sessions
+		return cut == 0, err
+	})
+	if ctx.Err() == nil && patience.Err() != nil {
+		err = nil
+	}
+	return cut, err
+}
+
+// remove ends what is left of the replica's requests and forgets the replica.
+func (b *balancer) remove(ctx context.Context, version, name string) error {
+	t, err := b.target(version, name)
+	if err != nil {
+		return err
+	}
+	if err := b.forget(ctx, t.server()); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.registered = slices.DeleteFunc(b.registered, func(other *balancerTarget) bool { return other == t })
+	return nil
+}
+
+// forget deletes a server. HAProxy refuses while connections to it remain: those in
+// use are ended here, idle ones are purged within a second or two.
+func (b *balancer) forget(ctx context.Context, server string) error {
+	if _, err := b.runtime.expect(ctx, "", fmt.Sprintf("set server %[1]s state maint;shutdown sessions server %[1]s", server)); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	var refused error
+	err := clock.Poll(ctx, 20*time.Millisecond, func() (bool, error) {
+		_, err := b.runtime.expect(ctx, "Server deleted", "del server "+server)
+		if errors.Is(err, errRuntime) && strings.Contains(err.Error(), "connections") {
+			refused = err
+			return false, nil
+		}
+		return err == nil, err
+	})
+	if err != nil {
+		return errors.Join(err, refused)
+	}
+	return nil
+}
+
+// targets is the replicas of version, in the order they were added.
+func (b *balancer) targets(version string) []target {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all []target
+	for _, t := range b.registered {
+		if t.Version == version {
+			all = append(all, t.target)
+		}
+	}
+	return all
+}
+
+// healthy is how many replicas of version pass their health check.
+func (b *balancer) healthy(version string) int {
+	n := 0
+	for _, t := range b.targets(version) {
+		if t.State == targetHealthy {
+			n++
+		}
+	}
+	return n
+}
+
+func (b *balancer) target(version, name string) (*balancerTarget, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, t := range b.registered {
+		if t.Version == version && t.Name == name {
+			return t, nil
+		}
+	}
+	return nil, fmt.Errorf("the balancer has no target %s of version %q", name, version)
+}
+
+const (
+	healthPoll     = 50 * time.Millisecond // how often the balancer is asked for its targets' health
+	healthPatience = 5 * time.Second       // without an answer for so long, the balancer is lost
+)
+
+// watch follows the targets' health until ctx ends.
+func (b *balancer) watch(ctx context.Context) {
+	heard := clock.Wall()
+	clock.Every(ctx, healthPoll, func() {
+		err := b.observe(ctx)
+		switch {
+		case err == nil:
+			heard = clock.Wall()
+		case ctx.Err() == nil && clock.Since(heard) > healthPatience:
+			b.lose(err)
+		}
+	})
+}
+
+// observe asks for the targets' health once.
+func (b *balancer) observe(ctx context.Context) error {
+	b.mu.Lock()
+	known := slices.Clone(b.registered)
+	b.mu.Unlock()
+	servers, err := b.runtime.servers(ctx)
+	if err != nil {
+		return err
+	}
+	if n, err := b.runtime.droppedLogs(ctx); err != nil {
+		return err
+	} else if n > 0 {
+		b.lose(fmt.Errorf("%d requests are missing in its log: they came faster than the engine takes log lines", n))
+	}
+	now := b.options.Clock.Now()
+	if err := b.promote(ctx, known, servers); err != nil {
+		return err
+	}
+	for _, t := range known {
+		stat, ok := servers[t.server()]
+		if !ok {
+			continue // removed meanwhile
+		}
+		b.mu.Lock()
+		from := t.State
+		t.State = t.next(stat, now)
+		t.Detail, t.Sessions = stat.Detail, stat.Sessions
+		change := targetChange{target: t.target, From: from}
+		b.mu.Unlock()
+		if change.State != from && b.options.OnHealth != nil {
+			b.options.OnHealth(change)
+		}
+	}
+	return nil
+}
+
+// promote has HAProxy take the new targets that passed their first check for
+// healthy, so that they have traffic before anybody is told that they can.
+func (b *balancer) promote(ctx context.Context, known []*balancerTarget, servers map[string]serverStat) error {
+	var commands []string
+	b.mu.Lock()
+	for _, t := range known {
+		if stat := servers[t.server()]; t.State == targetInitial && stat.passes() && !stat.up() {
+			commands = append(commands, "set server "+t.server()+" health up")
+		}
+	}
+	b.mu.Unlock()
+	if len(commands) == 0 {
+		return nil
+	}
+	_, err := b.runtime.expect(ctx, "", strings.Join(commands, ";"))
+	return err
+}
+
+func (s serverStat) up() bool     { return strings.HasPrefix(s.Status, "UP") }
+func (s serverStat) passes() bool { return strings.HasPrefix(s.Check, "L7OK") }
+
+// next is the target's state at release time now, as HAProxy sees the server.
+func (t *balancerTarget) next(stat serverStat, now time.Duration) targetState {
+	switch {
+	case t.State == targetDraining:
+		return targetDraining
+	case stat.up():
+		return targetHealthy
+	case t.State == targetInitial && stat.passes():
+		return targetHealthy
+	case t.State == targetInitial && now < t.failing:
+		return targetInitial
+	case t.State == targetHealthy && !strings.HasPrefix(stat.Status, "DOWN"):
+		return targetHealthy
+	}
+	return targetUnhealthy
+}

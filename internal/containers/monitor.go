@@ -1,0 +1,284 @@
+package containers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	awsmetrics "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	awslogs "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+
+	"rehearsal/internal/clock"
+	"rehearsal/internal/cloudwatch"
+	"rehearsal/internal/stage"
+)
+
+type monitorOptions struct {
+	Setup   *stage.Setup // its Monitoring and Alarms
+	Clock   *clock.Paced
+	History *stage.History
+	// Pace is how many times faster than the wall release time runs ahead.
+	Pace float64
+	// Epoch is the calendar time of release time zero, a whole minute.
+	Epoch time.Time
+	// Targets is the replicas of a version as the balancer sees them. It is asked only
+	// for versions that are registered.
+	Targets func(version string) []target
+	// Usage is the present use of CPU and memory by the service, in percent of what
+	// its replicas may use; ok is false when nobody knows. It must not block. Nil: nobody
+	// ever knows.
+	Usage func() (cpu, memory float64, ok bool)
+}
+
+// monitorSample is how often host counts and usage are looked at, in wall time.
+const monitorSample = 100 * time.Millisecond
+
+// A monitor is the stage's monitoring: an embedded CloudWatch on the stage's clock,
+// to which it publishes what an Application Load Balancer and ECS publish, under
+// production's names, and the logs of the replicas. At each instant of release time
+// at which alarms are due it publishes all that was observed, has them evaluated and
+// records those that changed. What it observes gets the release time at which it
+// heard of it, so that a period is complete the moment it is over.
+//
+// It talks to CloudWatch over the wire, as to the real one, with no more than a few
+// calls for each evaluation.
+type monitor struct {
+	options monitorOptions
+	cloud   *cloudwatch.Store
+	server  *cloudwatch.Server
+	metrics *awsmetrics.Client
+	logs    *awslogs.Client
+
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	mu     sync.Mutex
+	turn   int               // index of the target group taken last
+	groups map[string]string // version -> target group, also of those that are gone
+	runs   map[string]bool   // versions registered now
+	data   monitorData
+	lines  monitorLines
+	lost   error
+	closed bool
+}
+
+// startMonitor raises the embedded CloudWatch with production's alarms and metric
+// filters.
+func startMonitor(o monitorOptions) (_ *monitor, err error) {
+	m := &monitor{
+		options: o, turn: -1, groups: map[string]string{}, runs: map[string]bool{},
+		data: monitorData{names: o.Setup.Monitoring, resolution: monitorResolution(o.Setup.Alarms)},
+	}
+	if m.lines, err = newMonitorLines(o.Setup.Monitoring); err != nil {
+		return nil, err
+	}
+	m.cloud = cloudwatch.NewStore(cloudwatch.Options{
+		Now:     func() time.Time { return m.calendar(o.Clock.Now()) },
+		Changed: m.changed,
+	})
+	if m.server, err = m.cloud.Serve(); err != nil {
+		return nil, fmt.Errorf("starting the embedded CloudWatch: %w", err)
+	}
+	m.metrics, m.logs = m.server.MetricsClient(), m.server.LogsClient()
+	ctx, cancel := context.WithCancel(context.Background())
+	m.cancel = cancel
+	if err := errors.Join(m.putAlarms(ctx), m.putFilters(ctx)); err != nil {
+		cancel()
+		return nil, errors.Join(err, m.server.Close())
+	}
+	m.work.Go(func() { clock.Every(ctx, monitorSample, m.sample) })
+	m.work.Go(func() { m.evaluate(ctx) })
+	return m, nil
+}
+
+func (m *monitor) calendar(at time.Duration) time.Time { return m.options.Epoch.Add(at) }
+
+// store is the embedded CloudWatch.
+func (m *monitor) store() *cloudwatch.Store { return m.cloud }
+
+// url is where the embedded CloudWatch answers.
+func (m *monitor) url() string { return m.server.URL }
+
+// register gives a version that is deployed its target group: the next in turn that
+// no running version has. A version that is registered keeps its group.
+func (m *monitor) register(version string) (targetGroup string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := m.options.Setup.Monitoring.TargetGroups
+	if m.runs[version] || len(all) == 0 {
+		return m.groups[version]
+	}
+	next := (m.turn + 1) % len(all)
+	for i := range all {
+		if at := (m.turn + 1 + i) % len(all); !m.taken(all[at]) {
+			next = at
+			break
+		}
+	}
+	m.turn, m.groups[version], m.runs[version] = next, all[next], true
+	return all[next]
+}
+
+func (m *monitor) taken(group string) bool {
+	for v := range m.runs {
+		if m.groups[v] == group {
+			return true
+		}
+	}
+	return false
+}
+
+// deregister frees the target group of a version that runs no more.
+func (m *monitor) deregister(version string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.runs, version)
+}
+
+// access counts a request that the balancer is done with.
+func (m *monitor) access(a access) {
+	now := m.options.Clock.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.data.access(now, a, m.groups[a.Version])
+}
+
+// line takes a line of a replica's log. It reports whether a metric filter counts
+// it; such a line stands for as many lines as a request sent now for requests.
+func (m *monitor) line(version, replica, text string) (counted bool) {
+	now, weight := m.options.Clock.Now(), m.options.Clock.Rate()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lines.add(replica, text, m.calendar(now), weight)
+}
+
+// sample looks at what is a level rather than a count.
+func (m *monitor) sample() {
+	now := m.options.Clock.Now()
+	m.mu.Lock()
+	groups := map[string][]string{}
+	for v := range m.runs {
+		groups[m.groups[v]] = append(groups[m.groups[v]], v)
+	}
+	m.mu.Unlock()
+	hosts := map[string][2]int{}
+	for group, versions := range groups {
+		var healthy, unhealthy int
+		for _, v := range versions {
+			for _, t := range m.options.Targets(v) {
+				switch t.State {
+				case targetHealthy:
+					healthy++
+				case targetUnhealthy:
+					unhealthy++
+				case targetInitial, targetDraining:
+				}
+			}
+		}
+		hosts[group] = [2]int{healthy, unhealthy}
+	}
+	var cpu, memory float64
+	used := false
+	if m.options.Usage != nil {
+		cpu, memory, used = m.options.Usage()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for group, n := range hosts {
+		m.data.hosts(now, group, n[0], n[1])
+	}
+	if used {
+		m.data.usage(now, cpu, memory)
+	}
+}
+
+// evaluate publishes and evaluates whenever alarms are due, until ctx ends.
+func (m *monitor) evaluate(ctx context.Context) {
+	due := m.due(m.options.Clock.Now())
+	for ctx.Err() == nil {
+		if left := due - m.options.Clock.Now(); left > 0 {
+			// However fast time gets meanwhile, this does not oversleep.
+			wall := time.Duration(float64(left) / max(m.options.Pace, 1))
+			_ = clock.Sleep(ctx, max(wall, time.Millisecond))
+			continue
+		}
+		if err := m.publish(ctx); err != nil {
+			if ctx.Err() == nil {
+				m.lose(err)
+			}
+			return
+		}
+		m.cloud.Evaluate(m.calendar(due))
+		due = m.due(due)
+	}
+}
+
+// due is the first instant after a release time at which alarms are evaluated.
+func (m *monitor) due(after time.Duration) time.Duration {
+	if next := m.cloud.NextEvaluation(m.calendar(after)); next.After(m.calendar(after)) {
+		return next.Sub(m.options.Epoch)
+	}
+	return after.Truncate(time.Minute) + time.Minute // no alarms: the metrics are published all the same
+}
+
+// changed records that an alarm changed its state.
+func (m *monitor) changed(t cloudwatch.Transition) {
+	m.options.History.Record(stage.Event{Kind: stage.Changed, Alarm: &stage.AlarmChange{
+		Name: t.Name, From: t.From, To: t.To, Reason: t.Reason,
+	}})
+}
+
+// publish sends what was observed since it was last called.
+func (m *monitor) publish(ctx context.Context) error {
+	m.mu.Lock()
+	data, lines := m.data.take(m.options.Epoch), m.lines.take()
+	m.mu.Unlock()
+	for _, namespace := range slices.Sorted(maps.Keys(data)) {
+		for batch := range slices.Chunk(data[namespace], metricsPerCall) {
+			_, err := m.metrics.PutMetricData(ctx, &awsmetrics.PutMetricDataInput{Namespace: &namespace, MetricData: batch})
+			if err != nil {
+				return fmt.Errorf("publishing metrics of %s: %w", namespace, err)
+			}
+		}
+	}
+	return m.putLines(ctx, lines)
+}
+
+func (m *monitor) lose(why error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.lost == nil && !m.closed {
+		m.lost = fmt.Errorf("%w: monitoring: %w", stage.ErrLost, why)
+	}
+}
+
+// err wraps stage.ErrLost when something observed could not be published: from
+// then on no alarm is evaluated.
+func (m *monitor) err() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lost
+}
+
+// close publishes what is left, without another evaluation, and ends the embedded
+// CloudWatch.
+func (m *monitor) close(ctx context.Context) error {
+	m.mu.Lock()
+	done, lost := m.closed, m.lost
+	m.closed = true
+	m.mu.Unlock()
+	if done {
+		return nil
+	}
+	m.cancel()
+	m.work.Wait()
+	var err error
+	if lost == nil {
+		err = m.publish(ctx)
+	}
+	return errors.Join(err, m.server.Close())
+}

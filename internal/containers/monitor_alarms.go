@@ -1,0 +1,83 @@
+package containers
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmetrics "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+
+	"rehearsal/internal/alarm"
+)
+
+// putAlarms puts production's alarms, as aws cloudwatch put-metric-alarm does.
+func (m *monitor) putAlarms(ctx context.Context) error {
+	for i := range m.options.Setup.Alarms {
+		a := &m.options.Setup.Alarms[i]
+		if _, err := m.metrics.PutMetricAlarm(ctx, alarmInput(a)); err != nil {
+			return fmt.Errorf("alarm %q: %w", a.AlarmName, err)
+		}
+	}
+	return nil
+}
+
+// alarmInput is the request that makes the alarm.
+func alarmInput(a *alarm.Alarm) *awsmetrics.PutMetricAlarmInput {
+	in := &awsmetrics.PutMetricAlarmInput{
+		AlarmName: &a.AlarmName, AlarmDescription: unlessEmpty(a.AlarmDescription),
+		ActionsEnabled: &a.ActionsEnabled, AlarmActions: a.AlarmActions, OKActions: a.OKActions, InsufficientDataActions: a.InsufficientDataActions,
+		Namespace: unlessEmpty(a.Namespace), MetricName: unlessEmpty(a.MetricName), Dimensions: alarmDimensions(a.Dimensions),
+		Statistic: types.Statistic(a.Statistic), ExtendedStatistic: unlessEmpty(a.ExtendedStatistic),
+		Period: unlessZero(a.Period), Unit: types.StandardUnit(a.Unit),
+		EvaluationPeriods: unlessZero(a.EvaluationPeriods), DatapointsToAlarm: unlessZero(a.DatapointsToAlarm),
+		ComparisonOperator: types.ComparisonOperator(a.ComparisonOperator), TreatMissingData: unlessEmpty(a.TreatMissingData),
+		EvaluateLowSampleCountPercentile: unlessEmpty(a.EvaluateLowSampleCountPercentile),
+		ThresholdMetricId:                unlessEmpty(a.ThresholdMetricId),
+	}
+	if a.ThresholdMetricId == "" {
+		in.Threshold = &a.Threshold
+	}
+	for _, q := range a.Metrics {
+		in.Metrics = append(in.Metrics, alarmQuery(q))
+	}
+	return in
+}
+
+func alarmQuery(q alarm.MetricDataQuery) types.MetricDataQuery {
+	out := types.MetricDataQuery{
+		Id: &q.Id, Expression: unlessEmpty(q.Expression), Label: unlessEmpty(q.Label),
+		ReturnData: &q.ReturnData, Period: unlessZero(q.Period), AccountId: unlessEmpty(q.AccountId),
+	}
+	if s := q.MetricStat; s != nil {
+		out.MetricStat = &types.MetricStat{
+			Metric: &types.Metric{
+				Namespace: &s.Metric.Namespace, MetricName: &s.Metric.MetricName, Dimensions: alarmDimensions(s.Metric.Dimensions),
+			},
+			Period: unlessZero(s.Period), Stat: &s.Stat, Unit: types.StandardUnit(s.Unit),
+		}
+	}
+	return out
+}
+
+func alarmDimensions(all []alarm.Dimension) []types.Dimension {
+	var out []types.Dimension
+	for _, d := range all {
+		out = append(out, types.Dimension{Name: aws.String(d.Name), Value: aws.String(d.Value)})
+	}
+	return out
+}
+
+func unlessEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func unlessZero(n int) *int32 {
+	if n == 0 {
+		return nil
+	}
+	return aws.Int32(int32(n))
+}

@@ -1,0 +1,171 @@
+package containers
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+)
+
+// stageLabel is on everything that a stage makes in the engine; its value is the
+// stage's id.
+const stageLabel = "rehearsal.stage"
+
+// subnetPool is where stages take their networks from: small ones, so that a
+// thousand fit, in a range that engines, home and office networks leave alone.
+// The engine's own pools would end at about thirty networks.
+var subnetPool = netip.MustParsePrefix("10.211.0.0/16")
+
+const (
+	subnetBits  = 25  // 126 addresses
+	subnetTries = 200 // the pool is shared by all processes that use the engine
+)
+
+// stageNetwork is one network of a stage in the engine. The lower half of its
+// addresses is given out by the stage, so that it knows a container's address
+// before there is a container, and a container keeps it when it starts again; the
+// upper half is the engine's to give.
+type stageNetwork struct {
+	id     string
+	name   string
+	subnet netip.Prefix
+
+	mu   sync.Mutex
+	next netip.Addr
+	free []netip.Addr // given back
+}
+
+// createNetwork makes a network with a free subnet. An internal network has no way
+// out of it.
+func createNetwork(ctx context.Context, docker client.APIClient, name string, internal bool, labels map[string]string) (*stageNetwork, error) {
+	taken, err := takenSubnets(ctx, docker)
+	if err != nil {
+		return nil, err
+	}
+	var last error
+	for range subnetTries {
+		subnet := randomSubnet()
+		if overlaps(subnet, taken) {
+			continue
+		}
+		n := &stageNetwork{name: name, subnet: subnet}
+		gateway := subnet.Addr().Next()
+		n.next = gateway.Next()
+		made, err := docker.NetworkCreate(ctx, name, client.NetworkCreateOptions{
+			Driver:   "bridge",
+			Internal: internal,
+			Labels:   maps.Clone(labels),
+			IPAM:     &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet, Gateway: gateway, IPRange: upperHalf(subnet)}}},
+		})
+		if err == nil {
+			n.id = made.ID
+			return n, nil
+		}
+		if last = err; !subnetTaken(err) {
+			return nil, fmt.Errorf("create a network: %w", err)
+		}
+		taken = append(taken, subnet) // by another process, just now
+	}
+	return nil, fmt.Errorf("create a network: no subnet of %s is free (last: %w); remove networks that nobody uses: docker network prune", subnetPool, last)
+}
+
+// address gives out an address that no container of the stage has.
+func (n *stageNetwork) address() (netip.Addr, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !upperHalf(n.subnet).Contains(n.next) {
+		a := n.next
+		n.next = a.Next()
+		return a, nil
+	}
+	if len(n.free) == 0 {
+		return netip.Addr{}, fmt.Errorf("a stage has room for %d containers, and they all run", 1<<(31-subnetBits)-2)
+	}
+	a := n.free[0]
+	n.free = n.free[1:]
+	return a, nil
+}
+
+// giveBack takes the address of a container that is gone.
+func (n *stageNetwork) giveBack(a netip.Addr) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.free = append(n.free, a)
+}
+
+// takenSubnets is what the engine's networks and this machine's interfaces have.
+func takenSubnets(ctx context.Context, docker client.APIClient) ([]netip.Prefix, error) {
+	list, err := docker.NetworkList(ctx, client.NetworkListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("list networks: %w", err)
+	}
+	var taken []netip.Prefix
+	for _, n := range list.Items {
+		for _, c := range n.IPAM.Config {
+			taken = append(taken, c.Subnet)
+		}
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return taken, nil // the engine refuses what overlaps
+	}
+	for _, a := range own {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			taken = append(taken, p)
+		}
+	}
+	return taken, nil
+}
+
+// subnetTaken recognises the engine's refusal of a subnet that something has.
+func subnetTaken(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "overlaps") || strings.Contains(text, "conflicts with network") || strings.Contains(text, "address already in use")
+}
+
+func overlaps(p netip.Prefix, all []netip.Prefix) bool {
+	for _, q := range all {
+		if q.IsValid() && p.Overlaps(q) {
+			return true
+		}
+	}
+	return false
+}
+
+// randomSubnet picks a subnet of the pool, so that processes that start at the
+// same time seldom want the same.
+func randomSubnet() netip.Prefix {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	count := uint32(1) << (subnetBits - subnetPool.Bits())
+	base := subnetPool.Addr().As4()
+	at := binary.BigEndian.Uint32(base[:]) + binary.BigEndian.Uint32(b[:])%count<<(32-subnetBits)
+	binary.BigEndian.PutUint32(b[:], at)
+	return netip.PrefixFrom(netip.AddrFrom4(b), subnetBits)
+}
+
+func upperHalf(p netip.Prefix) netip.Prefix {
+	b := p.Addr().As4()
+	at := binary.BigEndian.Uint32(b[:]) + 1<<(31-p.Bits())
+	binary.BigEndian.PutUint32(b[:], at)
+	return netip.PrefixFrom(netip.AddrFrom4(b), p.Bits()+1)
+}
+
+// removeNetwork removes a network; one that is gone is fine.
+func removeNetwork(ctx context.Context, docker client.APIClient, n *stageNetwork) error {
+	if n == nil {
+		return nil
+	}
+	_, err := docker.NetworkRemove(ctx, n.id, client.NetworkRemoveOptions{})
+	return ignoreMissing(err)
+}
+

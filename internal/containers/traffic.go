@@ -1,0 +1,279 @@
+package containers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"strconv"
+	"sync"
+	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"rehearsal/internal/clock"
+	"rehearsal/internal/stage"
+)
+
+type trafficOptions struct {
+	Load    stage.Load
+	URL     string // of the balancer, "http://172.30.0.2:8080"
+	Clock   *clock.Paced
+	History *stage.History
+	// Seed decides the order of requests and their keys.
+	Seed uint64
+}
+
+const (
+	// trafficWindow is the wall time whose requests make one Served event of each
+	// version.
+	trafficWindow = 100 * time.Millisecond
+	// trafficLag is how late a request may be sent, in wall time, before the machine
+	// counts as too slow for the rate.
+	trafficLag = time.Second
+	// trafficWorkers is how many requests may be under way at most.
+	trafficWorkers = 8192
+)
+
+// A traffic is the users: an open-loop stream of Load.Rate requests per second of
+// wall time, whether the answers come or not. While release time runs ahead, each
+// request stands for as many as the clock's rate. What the users see becomes Served
+// events in the history; latencies count from the instant that a request should have
+// been sent at, so that a stalled service is not flattered. Nothing is tried twice.
+type traffic struct {
+	options   trafficOptions
+	mix       *trafficMix
+	schedule  *trafficSchedule
+	attacker  *vegeta.Attacker
+	transport *http.Transport
+	abort     context.CancelFunc // cuts what is under way
+	cut       context.Context
+
+	stopFlushing context.CancelFunc
+	work         sync.WaitGroup
+	answered     chan struct{} // closed when the last answer was counted
+
+	mu       sync.Mutex
+	underway map[uint64]*trafficRequest // by sequence number
+	counts   trafficCounts
+	lost     error
+}
+
+// startTraffic starts the stream. It goes on until stop.
+func startTraffic(o trafficOptions) (*traffic, error) {
+	if o.Load.Rate <= 0 || o.Load.Timeout <= 0 {
+		return nil, fmt.Errorf("traffic of %g requests per second with a time-out of %v: both must be above 0", o.Load.Rate, o.Load.Timeout)
+	}
+	mix, err := newTrafficMix(o.Load.Requests, o.URL, o.Seed)
+	if err != nil {
+		return nil, err
+	}
+	t := &traffic{
+		options: o, mix: mix, schedule: &trafficSchedule{rate: o.Load.Rate, began: clock.Wall()},
+		answered: make(chan struct{}), underway: map[uint64]*trafficRequest{}, counts: trafficCounts{},
+	}
+	workers := uint64(min(math.Ceil(o.Load.Rate*o.Load.Timeout.Seconds())+64, trafficWorkers))
+	t.transport = &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: o.Load.Timeout}).DialContext,
+		MaxIdleConns:        int(workers),
+		MaxIdleConnsPerHost: int(workers),
+		DisableCompression:  true,
+	}
+	t.cut, t.abort = context.WithCancel(context.Background())
+	t.attacker = vegeta.NewAttacker(
+		vegeta.Client(&http.Client{
+			Transport:     trafficDoor{t},
+			Timeout:       o.Load.Timeout,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}),
+		vegeta.MaxWorkers(workers),
+	)
+	results := t.attacker.Attack(t.mix.target, t.schedule, 0, "")
+	t.work.Go(func() {
+		defer close(t.answered)
+		for r := range results {
+			t.answer(r)
+		}
+	})
+	flushing, stop := context.WithCancel(context.Background())
+	t.stopFlushing = stop
+	t.work.Go(func() { clock.Every(flushing, trafficWindow, t.flush) })
+	return t, nil
+}
+
+// stop sends no more requests, waits for the answers of those under way until ctx
+// ends, and records what is left. It returns the error of err.
+func (t *traffic) stop(ctx context.Context) error {
+	t.attacker.Stop()
+	select {
+	case <-t.answered:
+	case <-ctx.Done():
+		t.abort()
+		<-t.answered
+	}
+	t.stopFlushing()
+	t.work.Wait()
+	t.abort()
+	t.record(math.MaxInt)
+	t.transport.CloseIdleConnections()
+	return t.err()
+}
+
+// err wraps stage.ErrLost when requests were sent so late that what was measured
+// means nothing: the machine is too slow for the rate.
+func (t *traffic) err() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lost
+}
+
+// acknowledged is the keys of the writes whose users were told that they succeeded.
+func (t *traffic) acknowledged() []string { return t.mix.acknowledgedKeys() }
+
+// flush records the answers of the windows that are over.
+func (t *traffic) flush() { t.record(t.schedule.window(clock.Wall())) }
+
+// record records the answers of the windows before end.
+func (t *traffic) record(end int) {
+	t.mu.Lock()
+	events := t.counts.take(end)
+	t.mu.Unlock()
+	for _, e := range events {
+		t.options.History.Record(e)
+	}
+}
+
+// sent notes that a request is on its way.
+func (t *traffic) sent(seq uint64, r *trafficRequest) {
+	r.intended = t.schedule.intended(seq)
+	lag := clock.Since(r.intended)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.underway[seq] = r
+	if lag > trafficLag && t.lost == nil {
+		t.lost = fmt.Errorf("%w: a request was sent %v late: this machine cannot send %g requests per second (%d under way); use a smaller rate or a larger machine",
+			stage.ErrLost, lag.Round(time.Millisecond), t.options.Load.Rate, len(t.underway))
+	}
+}
+
+// answer counts the answer to a request, or that none came.
+func (t *traffic) answer(r *vegeta.Result) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	sent := t.underway[r.Seq]
+	delete(t.underway, r.Seq)
+	if sent == nil || (r.Code == 0 && t.cut.Err() != nil) {
+		return // never sent, or cut by stop
+	}
+	version := r.Headers.Get(versionHeader)
+	if version == "" {
+		version = sent.version
+	}
+	ok := sent.expects(int(r.Code))
+	acknowledged := sent.kind.Write && r.Code >= 200 && r.Code < 300
+	if acknowledged {
+		t.mix.acknowledge(sent.key)
+	}
+	latency := max(r.End().Sub(sent.intended), 0)
+	t.counts.add(version, t.schedule.window(sent.intended), sent, latency, ok, acknowledged)
+}
+
+// A trafficDoor is where requests leave for the balancer: what a request stands for
+// is known only as it leaves.
+type trafficDoor struct{ *traffic }
+
+func (d trafficDoor) RoundTrip(req *http.Request) (*http.Response, error) {
+	seq, err := strconv.ParseUint(req.Header.Get("X-Vegeta-Seq"), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("a request without its number: %w", err)
+	}
+	r := d.mix.claim(req.Header.Get(trafficClaim))
+	if r == nil {
+		return nil, errors.New("a request that nobody drew")
+	}
+	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			r.version = h.Get(versionHeader)
+			return nil
+		},
+	}))
+	uncut := context.AfterFunc(d.cut, cancel)
+	done := func() { uncut(); cancel() }
+	req = req.Clone(ctx)
+	req.Header.Del("X-Vegeta-Seq")
+	req.Header.Del(trafficClaim)
+	// A body that cannot be had again keeps net/http from sending a request again
+	// when its connection is lost.
+	req.GetBody = nil
+	if req.Body == nil {
+		req.Body = trafficNoBody{}
+	}
+	r.at, r.weight = d.options.Clock.Now(), d.options.Clock.Rate()
+	req.Header.Set(weightHeader, strconv.FormatFloat(r.weight, 'g', -1, 64))
+	d.sent(seq, r)
+	answer, err := d.transport.RoundTrip(req)
+	if err != nil {
+		done()
+		return nil, err
+	}
+	answer.Body = trafficBody{answer.Body, done}
+	return answer, nil
+}
+
+// trafficBody is the body of an answer that calls done when it is closed.
+type trafficBody struct {
+	io.ReadCloser
+	done func()
+}
+
+func (b trafficBody) Close() error {
+	defer b.done()
+	return b.ReadCloser.Close()
+}
+
+// trafficNoBody is empty, but not http.NoBody.
+type trafficNoBody struct{}
+
+func (trafficNoBody) Read([]byte) (int, error) { return 0, io.EOF }
+func (trafficNoBody) Close() error             { return nil }
+
+// A trafficSchedule is a constant rate of requests: request n is due at n/rate
+// seconds from the first.
+//
+//	n
+//	|        /
+//	|     /     slope: rate
+//	|  /
+//	+---------- elapsed
+type trafficSchedule struct {
+	rate  float64 // per second of wall time
+	began time.Time
+}
+
+var _ vegeta.Pacer = (*trafficSchedule)(nil)
+
+// Pace says how long to wait for the next request after so many hits. It never
+// stops, and makes up for requests that are late.
+func (s *trafficSchedule) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
+	return max(s.due(hits)-elapsed, 0), false
+}
+
+// Rate is the rate of requests per second of wall time.
+func (s *trafficSchedule) Rate(time.Duration) float64 { return s.rate }
+
+func (s *trafficSchedule) due(n uint64) time.Duration {
+	return time.Duration(float64(n) / s.rate * float64(time.Second))
+}
+
+// intended is when the request with that number should be sent.
+func (s *trafficSchedule) intended(n uint64) time.Time { return s.began.Add(s.due(n)) }
+
+// window is the number of the window that a wall time is in.
+func (s *trafficSchedule) window(at time.Time) int { return int(at.Sub(s.began) / trafficWindow) }

@@ -1,0 +1,73 @@
+package release
+
+import (
+	"fmt"
+	"time"
+
+	"rehearsal/internal/alarm"
+)
+
+// A Finding is something in a plan that is understood, and wrong or unwise.
+type Finding struct {
+	File     string
+	Line     int // from 1; 0 where the plan was not read from a file
+	Severity Severity
+	Wrong    string // what is wrong
+	Right    string // what would be right
+}
+
+// String is "release.yaml:7: error: what is wrong; what would be right".
+func (f Finding) String() string {
+	where := f.File
+	if f.Line > 0 {
+		where = fmt.Sprintf("%s:%d", f.File, f.Line)
+	}
+	return fmt.Sprintf("%s: %s: %s; %s", where, f.Severity, f.Wrong, f.Right)
+}
+
+// Severity is how bad a finding is.
+type Severity uint8
+
+const (
+	Warning Severity = iota // people may want it so
+	Error                   // the plan cannot keep what it promises
+)
+
+func (s Severity) String() string {
+	switch s {
+	case Warning:
+		return "warning"
+	case Error:
+		return "error"
+	}
+	panic(fmt.Sprintf("unknown severity %d", s))
+}
+
+// Facts are what a plan is judged by besides itself. Zero values are facts not
+// known, and what hangs on them is not judged.
+type Facts struct {
+	Now    time.Time     // from where the window is searched, two years ahead
+	Alarms []alarm.Alarm // every alarm there is
+	// Fed names the metrics of an alarm that nothing publishes.
+	Fed          func(alarm.Alarm) (missing []string)
+	Rate         float64  // requests per second of the whole service
+	Replicas     int      // of the service
+	Dependencies []string // of the service
+	Smoke        *int     // how many smoke requests there are
+}
+
+// watched is the alarms that the plan watches, where they are known and can be
+// judged, ready to be asked how fast they detect.
+func (p *Plan) watched(f Facts) []*alarm.Compiled {
+	var out []*alarm.Compiled
+	for _, name := range p.Alarms {
+		for i := range f.Alarms {
+			if f.Alarms[i].AlarmName == name {
+				if c, err := f.Alarms[i].Compile(); err == nil {
+					out = append(out, c)
+				}
+			}
+		}
+	}
+	return out
+}

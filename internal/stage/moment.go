@@ -1,0 +1,132 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A Moment is when something planned beforehand happens during a release: After
+// Version first gets at least Share percent of the traffic.
+type Moment struct {
+	Version string
+	Share   float64 // percent; any share above 0 when 0
+	After   time.Duration
+}
+
+// Due reports whether the moment has come, and when it comes if the time of it is
+// fixed already.
+func (m Moment) Due(h *History) (due bool, at time.Duration, known bool) {
+	for e := range h.All(Shifted) {
+		if s := e.Shares[m.Version]; s > 0 && s >= m.Share {
+			at = e.At + m.After
+			return h.Now() >= at, at, true
+		}
+	}
+	return false, 0, false
+}
+
+// A Scheduled stage injects failures, and heals them, at their moments: while
+// whoever carries out the plan waits, and on both worlds alike.
+type Scheduled struct {
+	Stage
+	plans []*scheduled
+}
+
+type scheduled struct {
+	failure  Failure
+	moment   Moment
+	lasts    time.Duration // 0: until the stage closes
+	injected bool
+	healAt   time.Duration
+	healed   bool
+}
+
+var _ Stage = (*Scheduled)(nil)
+
+// NewScheduled wraps st.
+func NewScheduled(st Stage) *Scheduled { return &Scheduled{Stage: st} }
+
+// Unwrap is the stage behind.
+func (s *Scheduled) Unwrap() Stage { return s.Stage }
+
+// Plan has f injected at m, and healed after lasts (0: when the stage closes).
+func (s *Scheduled) Plan(f Failure, m Moment, lasts time.Duration) {
+	s.plans = append(s.plans, &scheduled{failure: f, moment: m, lasts: lasts})
+}
+
+// Planned is the failures that have not been injected yet.
+func (s *Scheduled) Planned() []Failure {
+	var fs []Failure
+	for _, p := range s.plans {
+		if !p.injected {
+			fs = append(fs, p.failure)
+		}
+	}
+	return fs
+}
+
+// Wait waits as the stage does, and stops on the way to inject and heal.
+func (s *Scheduled) Wait(ctx context.Context, d time.Duration, done func(*History) bool) (bool, error) {
+	h := s.History()
+	end := h.Now() + d
+	for {
+		if err := s.act(ctx); err != nil {
+			return false, err
+		}
+		next := end
+		for _, p := range s.plans {
+			if at, known := p.next(h); known {
+				next = min(next, max(at, h.Now()))
+			}
+		}
+		held := false
+		_, err := s.Stage.Wait(ctx, next-h.Now(), func(h *History) bool {
+			held = done != nil && done(h)
+			return held || slices.ContainsFunc(s.plans, func(p *scheduled) bool {
+				at, known := p.next(h)
+				return known && at <= h.Now()
+			})
+		})
+		if held || err != nil {
+			return held, err
+		}
+		if h.Now() >= end {
+			return false, s.act(ctx)
+		}
+	}
+}
+
+func (p *scheduled) next(h *History) (at time.Duration, known bool) {
+	switch {
+	case !p.injected:
+		_, at, known = p.moment.Due(h)
+		return at, known
+	case p.lasts > 0 && !p.healed:
+		return p.healAt, true
+	}
+	return 0, false
+}
+
+func (s *Scheduled) act(ctx context.Context) error {
+	h := s.History()
+	for _, p := range s.plans {
+		if at, known := p.next(h); !known || at > h.Now() {
+			continue
+		}
+		if p.injected {
+			p.healed = true
+			if err := s.Heal(ctx, p.failure); err != nil {
+				return fmt.Errorf("healing %v: %w", p.failure, err)
+			}
+			continue
+		}
+		p.injected = true
+		if err := s.Inject(ctx, p.failure); err != nil {
+			return fmt.Errorf("injecting %v: %w", p.failure, err)
+		}
+		p.healAt = h.Now() + p.lasts
+	}
+	return nil
+}

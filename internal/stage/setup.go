@@ -1,0 +1,157 @@
+package stage
+
+import (
+	"time"
+
+	"rehearsal/internal/alarm"
+)
+
+// A Setup is what both worlds need to know to raise the same stage. It is read
+// from rehearsal.yaml and the files that names; it is configuration, nothing in it
+// runs.
+type Setup struct {
+	Service      string             // the compose service that is released
+	Versions     map[string]Version // by name
+	Replicas     int                // of each version that does not say its own
+	MemoryLimit  int64              // of one replica, in bytes; 0 is none
+	Health       Health
+	Dependencies []Dependency
+	Traffic      Load
+	Smoke        []SmokeRequest
+	Alarms       []alarm.Alarm
+	Monitoring   Monitoring
+	Model        Model
+}
+
+// Health is the balancer's health check of one replica. The times are release
+// time: at pace 60 an Interval of 10 s is checked every 1/6 s of wall time.
+type Health struct {
+	Path      string        // "/ready"
+	Port      int           // the port in the container that also takes the traffic
+	Interval  time.Duration // between checks
+	Healthy   int           // passes in a row that make a replica healthy
+	Unhealthy int           // failures in a row that make it unhealthy
+	Timeout   time.Duration // of one check, wall time
+	// Deadline is how long a deployed version may take until all of its replicas are
+	// healthy (release time); then Deploy returns ErrUnhealthy.
+	Deadline time.Duration
+	// Drain is how long a retired replica's connections may take to end.
+	Drain time.Duration
+}
+
+// A Dependency is a compose service that the released service calls.
+type Dependency struct {
+	Name string // "database"
+	Port int    // 5432
+	Kind string // "postgres" or "http"
+	// URLFrom is the service's variable that holds the address, credentials included.
+	URLFrom string
+	// Path is asked of an http dependency to know whether it answers.
+	Path string
+	// Requests are the names of the traffic's requests that need it; none means all.
+	Requests []string
+	// Readiness says that the service's health check fails without it.
+	Readiness bool
+}
+
+// Load is what the users do: an open-loop stream of requests.
+type Load struct {
+	Rate     float64 // requests per second of release time
+	Timeout  time.Duration
+	Requests []Request
+	// Stored is the query of one text column that tells which writes are stored: one
+	// row for each, holding the {key} the user sent. It is asked of StoredIn.
+	Stored   string
+	StoredIn string // a dependency of kind "postgres"
+}
+
+// A Request is one kind of request in the traffic. In Path, Headers and Body, {key}
+// is a key unique to the request, and {acknowledged} the key of an earlier write
+// that was acknowledged.
+type Request struct {
+	Name    string
+	Weight  float64 // its share is Weight over the sum of weights
+	Method  string
+	Path    string
+	Headers map[string]string
+	Body    string
+	// Write says that a 2xx answer acknowledges a write that must not be lost.
+	Write bool
+	// Expect is the status that is right; 0 means any below 500.
+	Expect int
+}
+
+// A SmokeRequest is one request of the verification of a version.
+type SmokeRequest struct {
+	Request
+	Within   time.Duration // the answer must come within this; 0 means Load.Timeout
+	Contains string        // the answer's body must contain this
+}
+
+// Monitoring is how production's CloudWatch names what the stage publishes, so
+// that production's alarms see it.
+type Monitoring struct {
+	LoadBalancer string // "app/shop/50dc6c495c0c9188"
+	// TargetGroups are the groups that versions take turns in: the stable version is
+	// in the first, the next deployed in the second, and so on around.
+	TargetGroups []string
+	Cluster      string // of AWS/ECS
+	Service      string // of AWS/ECS
+	LogGroup     string
+	Filters      []MetricFilter
+}
+
+// A MetricFilter turns log lines into a metric, as `aws logs put-metric-filter`.
+type MetricFilter struct {
+	Name      string
+	LogGroup  string
+	Pattern   string // CloudWatch Logs' filter pattern syntax
+	Namespace string
+	Metric    string
+	Value     string   // a number, or a selector such as $.bytes
+	Default   *float64 // published for a minute in which lines came but none matched
+}
+
+// A Model is what the simulated stage assumes of a healthy service. The figures
+// are release time.
+type Model struct {
+	Start         time.Duration // from the start of a replica until it is ready
+	Median, P99   time.Duration // latency of an answer (log-normal)
+	RestartDelay  time.Duration // until a replica that exited is started again, the first time; doubles up to 1 min
+	Memory        int64         // what a replica uses, in bytes
+	ClientTimeout time.Duration // how long the service waits for a dependency
+	ShiftTime     time.Duration // what one change of shares takes
+	DrainTime     time.Duration // what draining a retired replica takes
+	ErrorLogs     float64       // ERROR lines that the service writes for each failed request
+}
+
+// Find returns the request with that name.
+func (l Load) Find(name string) (Request, bool) {
+	for _, r := range l.Requests {
+		if r.Name == name {
+			return r, true
+		}
+	}
+	return Request{}, false
+}
+
+// Dependency returns the dependency with that name.
+func (s *Setup) Dependency(name string) (Dependency, bool) {
+	for _, d := range s.Dependencies {
+		if d.Name == name {
+			return d, true
+		}
+	}
+	return Dependency{}, false
+}
+
+// ReplicasOf is how many replicas of v run.
+func (s *Setup) ReplicasOf(v Version) int {
+	switch {
+	case v.Replicas > 0:
+		return v.Replicas
+	case s.Replicas > 0:
+		return s.Replicas
+	}
+	return 1
+}

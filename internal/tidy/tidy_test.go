@@ -1,0 +1,142 @@
+// Package tidy holds rules of style as tests: each says what to do instead.
+package tidy
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// root is the module's folder.
+const root = "../.."
+
+// imports says which packages of this module each may import, and why no others.
+// Tests may import more: they look at a package from outside.
+var imports = []struct {
+	pkg string
+	may []string
+	why string
+}{
+	{"internal/clock", nil, "the clock stands below everything"},
+	{"internal/alarm", nil, "alarm evaluation is pure: the same on every stage and in every test"},
+	{"internal/cloudwatch", []string{"internal/alarm", "internal/clock"}, "monitoring must not know what is released"},
+	{"internal/stage", []string{"internal/alarm"}, "the vocabulary knows no stage and no plan"},
+	{"internal/release", []string{"internal/stage", "internal/alarm"}, "a release must be the same on every stage, so it knows none"},
+	{"internal/check", []string{"internal/stage", "internal/alarm"}, "checks only read histories"},
+	{"sim", []string{"internal/stage", "internal/alarm", "internal/cloudwatch"}, "the simulated stage is a world for the release logic, not a second one"},
+	{"internal/containers", []string{"internal/stage", "internal/alarm", "internal/cloudwatch", "internal/clock"}, "the container stage is a world for the release logic, not a second one"},
+	{"internal/report", []string{"internal/stage", "internal/check", "internal/alarm", "internal/clock", "internal/release"}, "reports only read"},
+	{"internal/project", []string{"internal/alarm", "internal/stage", "internal/release", "internal/check", "internal/containers"}, "it reads what users write and runs nothing"},
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	seen := map[string]bool{}
+	each(t, func(file string, f *ast.File) {
+		if strings.HasSuffix(file, "_test.go") {
+			return
+		}
+		dir := filepath.ToSlash(filepath.Dir(file))
+		for _, rule := range imports {
+			if dir != rule.pkg {
+				continue
+			}
+			seen[rule.pkg] = true
+			for _, i := range f.Imports {
+				path, _ := strconv.Unquote(i.Path.Value)
+				own, ok := strings.CutPrefix(path, "rehearsal/")
+				if ok && !slices.Contains(rule.may, own) {
+					t.Errorf("%s imports %s: %s may import only %q, since %s", file, own, rule.pkg, rule.may, rule.why)
+				}
+			}
+		}
+	})
+	for _, rule := range imports {
+		require.True(t, seen[rule.pkg], "there is a rule for %s and no such package: delete the rule", rule.pkg)
+	}
+}
+
+// wall is what reads the wall clock, waits for it, or draws from a source of chance
+// that nobody can seed, and what to call instead.
+var wall = map[string]map[string]string{
+	"time": {
+		"Now": "clock.Wall, or the stage's release time", "Since": "clock.Since", "Sleep": "clock.Poll for a condition", "After": "clock.Poll for a condition",
+		"Tick": "clock.Every", "NewTimer": "clock.Poll or a context with a time-out", "NewTicker": "clock.Every", "AfterFunc": "clock.Every or a context with a time-out",
+	},
+	"math/rand":    {"": "math/rand/v2 with a source made from the seed"},
+	"math/rand/v2": {"Int": seeded, "IntN": seeded, "Int64": seeded, "Uint64": seeded, "Float64": seeded, "NormFloat64": seeded, "ExpFloat64": seeded, "Perm": seeded, "Shuffle": seeded, "N": seeded},
+}
+
+const seeded = "a rand.Rand made from the seed"
+
+func TestOnlyTheClockReadsTheClock(t *testing.T) {
+	looked := 0
+	each(t, func(file string, f *ast.File) {
+		if strings.HasSuffix(file, "_test.go") || strings.HasPrefix(file, "internal/clock/") || strings.HasPrefix(file, "fixtures/") ||
+			strings.HasPrefix(file, "internal/containers/reaper/") || strings.HasPrefix(file, "internal/containers/entrypoint/") {
+			return // programs of their own, which run in containers
+		}
+		looked++
+		names := map[string]string{}
+		for _, i := range f.Imports {
+			path, _ := strconv.Unquote(i.Path.Value)
+			if instead, ok := wall[path]; ok {
+				if all := instead[""]; all != "" {
+					t.Errorf("%s imports %s: use %s", file, path, all)
+				}
+				name := strings.TrimSuffix(filepath.Base(path), "v2")
+				if name == "" {
+					name = "rand"
+				}
+				if i.Name != nil {
+					name = i.Name.Name
+				}
+				names[name] = path
+			}
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := sel.X.(*ast.Ident); ok && x.Obj == nil {
+				if instead := wall[names[x.Name]][sel.Sel.Name]; instead != "" {
+					t.Errorf("%s: %s.%s: use %s", file, x.Name, sel.Sel.Name, instead)
+				}
+			}
+			return true
+		})
+	})
+	require.Greater(t, looked, 20, "the test looked at too few files to mean anything")
+}
+
+// each calls f with every Go file of the module.
+func each(t *testing.T, f func(file string, parsed *ast.File)) {
+	t.Helper()
+	fset := token.NewFileSet()
+	err := fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != "." || d.Name() == "testdata"):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, ".go"):
+			return nil
+		}
+		parsed, err := parser.ParseFile(fset, filepath.Join(root, path), nil, 0)
+		if err != nil {
+			return err
+		}
+		f(path, parsed)
+		return nil
+	})
+	require.NoError(t, err)
+}

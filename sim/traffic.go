@@ -1,0 +1,193 @@
+package sim
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"rehearsal/internal/alarm"
+	"rehearsal/internal/stage"
+)
+
+// keptKeys is how many lost writes an audit names.
+const keptKeys = 5
+
+// answers is what users of one version got in an interval in which nothing
+// changed, and what the balancer and the service noticed of it.
+type answers struct {
+	requests, failed    int64
+	good, bad, balancer int64 // answered by the version with 2xx and 5xx, by the balancer with 5xx
+	acknowledged, lost  int64 // writes
+	times               []timed
+	onTime              []timed // by the time that is added to the service's own
+}
+
+// timed is how many requests took that long.
+type timed struct {
+	took time.Duration
+	n    int64
+}
+
+// flush accounts for the time since it was last called, in which nothing changed:
+// what the users asked for and got, and what monitoring saw.
+func (s *Stage) flush() {
+	from, to := s.flushed, s.now()
+	if from == to {
+		return
+	}
+	s.flushed = to
+	if s.closed {
+		return
+	}
+	for _, v := range s.versions {
+		s.remember(v, to-from)
+		if v.share > 0 {
+			s.serve(v, from, to)
+		}
+	}
+	s.monitor.sample(s, from, to)
+}
+
+// remember adds up the memory that v's requests left behind.
+func (s *Stage) remember(v *version, d time.Duration) {
+	if rate := s.leakRate(v); rate > 0 {
+		for _, b := range v.batches {
+			if b.serves() {
+				b.leaked += rate * d.Seconds()
+			}
+		}
+	}
+}
+
+// serve draws how v's users fared in [from, to).
+func (s *Stage) serve(v *version, from, to time.Duration) {
+	a := &s.scratch
+	*a = answers{times: a.times[:0], onTime: a.onTime[:0]}
+	a.requests = poisson(s.chance, s.Traffic.Rate*v.share/100*(to-from).Seconds())
+	switch {
+	case a.requests == 0:
+		return
+	case v.serving() == 0: // the balancer has nobody to ask, or nobody takes its connections
+		a.refuse(a.requests, refusedAfter)
+	case v.manner.hangs: // the balancer gives up when the users do
+		a.refuse(a.requests, s.Traffic.Timeout)
+	default:
+		s.answer(v, a)
+	}
+	s.acknowledge(a)
+	p50, p99 := a.percentiles()
+	s.history.Record(stage.Event{Kind: stage.Served, Version: v.spec.Name, Traffic: &stage.Traffic{
+		From: from, To: to, Requests: a.requests, Failed: a.failed, Acknowledged: a.acknowledged, P50: p50, P99: p99,
+	}})
+	s.monitor.served(s, v, from, a)
+}
+
+// refuse has the balancer answer n requests itself.
+func (a *answers) refuse(n int64, took time.Duration) {
+	if n > 0 {
+		a.failed += n
+		a.balancer += n
+		a.times = append(a.times, timed{took, n})
+	}
+}
+
+// answer draws what v answers, kind by kind of request.
+func (s *Stage) answer(v *version, a *answers) {
+	rest := a.requests
+	for i := range v.manner.kinds {
+		n := binomial(s.chance, rest, s.mix[i])
+		rest -= n
+		k := &v.manner.kinds[i]
+		bad := binomial(s.chance, n, k.fails)
+		goodInTime := s.inTime(a, n-bad, k)
+		badInTime := s.inTime(a, bad, k)
+		a.good += goodInTime
+		a.bad += badInTime
+		a.failed += badInTime
+		if s.Traffic.Requests[i].Write {
+			a.acknowledged += goodInTime
+			a.lost += binomial(s.chance, goodInTime, k.loses)
+		}
+	}
+	for _, class := range a.onTime {
+		s.answers.spread(s.chance, class.n, s.Traffic.Timeout-class.took, func(value time.Duration, n int64) {
+			a.times = append(a.times, timed{class.took + value, n})
+		})
+	}
+}
+
+// inTime draws how many of n answers come before the users' patience ends; the
+// others are the balancer's 504.
+func (s *Stage) inTime(a *answers, n int64, k *kindManner) (inTime int64) {
+	left := 1.0
+	for _, d := range k.delays {
+		if n == 0 {
+			break
+		}
+		share := n
+		if d.share < left {
+			share = binomial(s.chance, n, d.share/left)
+		}
+		n -= share
+		left -= d.share
+		late := binomial(s.chance, share, 1-s.answers.within(s.Traffic.Timeout-d.by))
+		a.refuse(late, s.Traffic.Timeout)
+		inTime += share - late
+		a.add(d.by, share-late)
+	}
+	return inTime
+}
+
+func (a *answers) add(by time.Duration, n int64) {
+	if n == 0 {
+		return
+	}
+	for i := range a.onTime {
+		if a.onTime[i].took == by {
+			a.onTime[i].n += n
+			return
+		}
+	}
+	a.onTime = append(a.onTime, timed{by, n})
+}
+
+// acknowledge remembers the writes, and names a few of the lost ones.
+func (s *Stage) acknowledge(a *answers) {
+	w := &s.writes
+	for i := range min(a.lost, int64(keptKeys-len(w.Keys))) {
+		w.Keys = append(w.Keys, fmt.Sprintf("write-%d", w.Acknowledged+1+i))
+	}
+	w.Acknowledged += a.acknowledged
+	w.Lost += a.lost
+}
+
+// percentiles puts times in order and finds the median and the 99th percentile.
+func (a *answers) percentiles() (p50, p99 time.Duration) {
+	byTime := func(a, b timed) int { return cmp.Compare(a.took, b.took) }
+	if !slices.IsSortedFunc(a.times, byTime) {
+		slices.SortFunc(a.times, byTime)
+	}
+	seen := int64(0)
+	for _, t := range a.times {
+		if seen*2 < a.requests {
+			p50 = t.took
+		}
+		if seen*100 < a.requests*99 {
+			p99 = t.took
+		}
+		seen += t.n
+	}
+	return p50, p99
+}
+
+// responseTimes is what the balancer publishes as TargetResponseTime: of the
+// answers that the version gave itself, in seconds.
+func (a *answers) responseTimes(set *alarm.Distribution, unanswered time.Duration) {
+	set.Reset()
+	for _, t := range a.times {
+		if t.took != unanswered {
+			set.Add(t.took.Seconds(), float64(t.n))
+		}
+	}
+}

@@ -1,0 +1,298 @@
+package steps
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	gherkin "github.com/cucumber/gherkin/go/v42"
+	messages "github.com/cucumber/messages/go/v34"
+
+	"rehearsal/internal/project"
+)
+
+// A Spec is one scenario (or one row of an outline), read and checked.
+type Spec struct {
+	File     string
+	Line     int
+	Language string // "en", "ja"
+	Feature  string
+	Rule     string
+	Name     string
+	Tags     []string // with their @
+	Steps    []string
+	Alarms   []string // every alarm that it mentions
+}
+
+// Where is file:line.
+func (s *Spec) Where() string { return fmt.Sprintf("%s:%d", s.File, s.Line) }
+
+// Tags that say which stage a scenario is for. Without one it is for both.
+const (
+	SimulatedOnly  = "@simulated"
+	ContainersOnly = "@containers"
+)
+
+// On says whether the scenario is for the stage.
+func (s *Spec) On(stage string) bool {
+	switch stage {
+	case Simulated:
+		return !slices.Contains(s.Tags, ContainersOnly)
+	case Containers:
+		return !slices.Contains(s.Tags, SimulatedOnly)
+	}
+	return true
+}
+
+// ReadSpecs reads every feature under paths (files, folders, or file:line), and
+// checks each step against the phrases and each name in it against the project.
+// All that is wrong is reported at once, with file and line. tags selects: "@a" has the tag,
+// "~@a" has it not, "&&" is and, "," is or.
+func ReadSpecs(p *project.Project, paths []string, tags string) ([]*Spec, error) {
+	files, err := featureFiles(paths)
+	if err != nil {
+		return nil, err
+	}
+	c := &checker{project: p, forms: forms()}
+	var all []*Spec
+	for _, f := range files {
+		all = append(all, c.read(f)...)
+	}
+	if err := errors.Join(c.errs...); err != nil {
+		return nil, err
+	}
+	match, err := tagFilter(tags, all)
+	if err != nil {
+		return nil, err
+	}
+	selected := slices.DeleteFunc(all, func(s *Spec) bool { return !match(s.Tags) })
+	if len(selected) == 0 {
+		return nil, &InputError{fmt.Sprintf("no scenario is selected: nothing would be verified (features %q, tags %q)", paths, tags)}
+	}
+	return selected, nil
+}
+
+func featureFiles(paths []string) ([]string, error) {
+	var files []string
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, &InputError{fmt.Sprintf("%s: there is no such feature file or folder", path)}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			files = append(files, filepath.Clean(path))
+			continue
+		}
+		err = filepath.WalkDir(path, func(f string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && strings.HasSuffix(f, ".feature") {
+				files = append(files, filepath.Clean(f))
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(files)
+	return slices.Compact(files), nil
+}
+
+// checker collects all that is wrong with the features.
+type checker struct {
+	project *project.Project
+	forms   []form
+	errs    []error
+}
+
+func (c *checker) fail(file string, line int64, format string, args ...any) {
+	c.errs = append(c.errs, &InputError{fmt.Sprintf("%s:%d: %s", file, line, fmt.Sprintf(format, args...))})
+}
+
+var gherkinError = regexp.MustCompile(`\((\d+):(\d+)\): (.*)`)
+
+func (c *checker) read(file string) []*Spec {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		c.errs = append(c.errs, err)
+		return nil
+	}
+	ids := (&messages.Incrementing{}).NewId
+	doc, err := gherkin.ParseGherkinDocument(bytes.NewReader(data), ids)
+	if err != nil {
+		found := gherkinError.FindAllStringSubmatch(err.Error(), -1)
+		for _, m := range found {
+			c.errs = append(c.errs, &InputError{fmt.Sprintf("%s:%s: not Gherkin: %s", file, m[1], m[3])})
+		}
+		if len(found) == 0 {
+			c.errs = append(c.errs, &InputError{fmt.Sprintf("%s: not Gherkin: %v", file, err)})
+		}
+		return nil
+	}
+	if doc.Feature == nil {
+		c.fail(file, 1, "there is no feature in it: begin with \"Feature: ...\"")
+		return nil
+	}
+	rules, lines := index(doc.Feature)
+	var specs []*Spec
+	names := map[string]int64{}
+	for _, p := range gherkin.Pickles(*doc, file, ids) {
+		s := &Spec{File: file, Line: int(p.Location.Line), Language: p.Language, Feature: doc.Feature.Name, Rule: rules[p.AstNodeIds[0]], Name: p.Name}
+		if first, ok := names[p.Name]; ok {
+			c.fail(file, p.Location.Line, "a second scenario %q (the first is in line %d): a name must tell it from the others; in an outline put a <column> into it", p.Name, first)
+		}
+		names[p.Name] = p.Location.Line
+		for _, t := range p.Tags {
+			s.Tags = append(s.Tags, t.Name)
+		}
+		if len(p.Steps) == 0 {
+			c.fail(file, p.Location.Line, "the scenario %q has no steps", p.Name)
+		}
+		for _, st := range p.Steps {
+			s.Steps = append(s.Steps, st.Text)
+			c.step(s, lines[st.AstNodeIds[0]], st.Text)
+		}
+		specs = append(specs, s)
+	}
+	return specs
+}
+
+// index gives the rule of each scenario and the line of each step, by node id.
+func index(f *messages.Feature) (rules map[string]string, lines map[string]int64) {
+	rules, lines = map[string]string{}, map[string]int64{}
+	steps := func(ss []*messages.Step) {
+		for _, s := range ss {
+			lines[s.Id] = s.Location.Line
+		}
+	}
+	child := func(rule string, b *messages.Background, s *messages.Scenario) {
+		if b != nil {
+			steps(b.Steps)
+		}
+		if s != nil {
+			steps(s.Steps)
+			rules[s.Id] = rule
+		}
+	}
+	for _, c := range f.Children {
+		child("", c.Background, c.Scenario)
+		if c.Rule == nil {
+			continue
+		}
+		for _, r := range c.Rule.Children {
+			child(c.Rule.Name, r.Background, r.Scenario)
+		}
+	}
+	return rules, lines
+}
+
+// step holds one step against the phrases, and the names in it against the project.
+func (c *checker) step(s *Spec, line int64, text string) {
+	var found []form
+	var args Args
+	for _, f := range c.forms {
+		if m := f.re.FindStringSubmatch(text); m != nil {
+			found, args = append(found, f), f.args(m[1:])
+		}
+	}
+	switch len(found) {
+	case 0:
+		c.fail(s.File, line, "no phrase reads %q; the nearest is %q; `rehearse steps` lists all", text, nearest(c.forms, text))
+		return
+	case 1:
+	default:
+		c.fail(s.File, line, "%q can be read as %q and as %q", text, found[0].template, found[1].template)
+		return
+	}
+	f := found[0]
+	set := c.project.Setup
+	for i, name := range f.names {
+		v := args[name]
+		var known []string
+		switch f.types[i] {
+		case "service":
+			known = []string{set.Service}
+		case "version", "stable":
+			known = slices.Sorted(maps.Keys(set.Versions))
+		case "alarm":
+			for _, a := range set.Alarms {
+				known = append(known, a.AlarmName)
+			}
+			s.Alarms = append(s.Alarms, v)
+		case "plan":
+			known = slices.Sorted(maps.Keys(c.project.Plans))
+		case "dependency":
+			for _, d := range set.Dependencies {
+				known = append(known, d.Name)
+			}
+		case "percent":
+			if p := args.Percent(name); p > 100 {
+				c.fail(s.File, line, "%s %%: a share is from 0 %% to 100 %%", v)
+			}
+			continue
+		case "count":
+			if args.Count(name) < 1 {
+				c.fail(s.File, line, "%s: at least 1", v)
+			}
+			continue
+		case "variable":
+			if v == "" {
+				c.fail(s.File, line, "a variable needs a name")
+			}
+			continue
+		default:
+			continue
+		}
+		if !slices.Contains(known, v) {
+			c.fail(s.File, line, "there is no %s %q in %s: %s", f.types[i], v, c.project.File, nearestName(v, known))
+		}
+	}
+}
+
+var tagTerm = regexp.MustCompile(`^~?@[^\s~@,&]+$`)
+
+// tagFilter reads a tag expression. A term that is not a tag, or a tag that no
+// scenario has, is a mistake: it would select nothing, or everything, in silence.
+func tagFilter(expr string, specs []*Spec) (func(tags []string) bool, error) {
+	if strings.TrimSpace(expr) == "" {
+		return func([]string) bool { return true }, nil
+	}
+	known := map[string]bool{}
+	for _, s := range specs {
+		for _, t := range s.Tags {
+			known[t] = true
+		}
+	}
+	var alternatives [][]string
+	for _, alt := range strings.Split(expr, ",") {
+		var terms []string
+		for _, term := range strings.Split(alt, "&&") {
+			term = strings.TrimSpace(term)
+			if !tagTerm.MatchString(term) {
+				return nil, &InputError{fmt.Sprintf("--tags %q: cannot read %q: write \"@a && ~@b\" for a and not b, \"@a,@b\" for a or b", expr, term)}
+			}
+			if t := strings.TrimPrefix(term, "~"); !known[t] {
+				return nil, &InputError{fmt.Sprintf("--tags %q: no scenario has the tag %s: known are %q", expr, t, slices.Sorted(maps.Keys(known)))}
+			}
+			terms = append(terms, term)
+		}
+		alternatives = append(alternatives, terms)
+	}
+	return func(tags []string) bool {
+		return slices.ContainsFunc(alternatives, func(terms []string) bool {
+			return !slices.ContainsFunc(terms, func(term string) bool {
+				t, not := strings.CutPrefix(term, "~")
+				return slices.Contains(tags, t) == not
+			})
+		})
+	}, nil
+}

@@ -1,0 +1,265 @@
+package steps
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"rehearsal/internal/check"
+	"rehearsal/internal/containers"
+	"rehearsal/internal/project"
+	"rehearsal/internal/stage"
+	"rehearsal/sim"
+)
+
+// A Rehearsal is one run of specs on one or both stages.
+type Rehearsal struct {
+	Project  *project.Project
+	Features []string // files and folders
+	Tags     string
+	Stages   []string // Simulated, Containers, in this order
+	Seed     uint64
+	Pace     float64
+	Parallel int // of the container stage
+	Keep     bool
+	Report   string
+	Break    Breakage
+	Notify   func(stageName string, n Notice)
+	Progress func(string) // one line each
+	// Engine finds the container engine, when the containers' turn comes.
+	Engine func(ctx context.Context) (*containers.Engine, error)
+}
+
+// A Verification is what came of a rehearsal.
+type Verification struct {
+	Specs      []*Spec
+	Results    []*Result // of every stage, in the order of the specs
+	Compared   []Comparison
+	Unverified []string // what was asked for and could not be verified, and why
+	Seed       uint64
+	Pace       float64
+}
+
+// A Comparison is what the simulation predicted of a scenario beside what the
+// containers did.
+type Comparison struct {
+	Spec                *Spec
+	Predicted, Measured check.Measures
+	Findings            []check.Finding
+}
+
+// Apart is the findings outside the tolerance.
+func (c Comparison) Apart() []check.Finding {
+	return slices.DeleteFunc(slices.Clone(c.Findings), func(f check.Finding) bool { return f.Verdict == check.Passed })
+}
+
+// Exit statuses, as README says.
+const (
+	ExitVerified     = 0
+	ExitBroken       = 1
+	ExitInput        = 2
+	ExitInconclusive = 3
+)
+
+// Status is the exit status: the input before promises, promises before what could
+// not be concluded.
+func (v *Verification) Status() int {
+	has := func(f func(*Result) bool) bool { return slices.ContainsFunc(v.Results, f) }
+	switch {
+	case has(func(r *Result) bool { return r.Input }) || len(v.Results) == 0 && len(v.Unverified) == 0:
+		return ExitInput
+	case has(func(r *Result) bool { return r.Verdict == check.Failed }),
+		slices.ContainsFunc(v.Compared, func(c Comparison) bool { return len(c.Apart()) > 0 }):
+		return ExitBroken
+	case has(func(r *Result) bool { return r.Verdict == check.Inconclusive }), len(v.Unverified) > 0:
+		return ExitInconclusive
+	}
+	return ExitVerified
+}
+
+// Verify runs the rehearsal. An error means that nothing could be run: an
+// InputError when what the user wrote is wrong.
+func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
+	specs, err := ReadSpecs(r.Project, r.Features, r.Tags)
+	if err != nil {
+		return nil, err
+	}
+	v := &Verification{Specs: specs, Seed: r.Seed, Pace: r.Pace}
+	keep, closeKeep, err := r.keepResults()
+	if err != nil {
+		return nil, err
+	}
+	defer closeKeep()
+	for _, name := range r.Stages {
+		suite := &Suite{Project: r.Project, Stage: name, Seed: r.Seed, Report: r.Report, Break: r.Break, Parallel: 1}
+		suite.Notify = func(n Notice) {
+			if n.Result != nil {
+				keep(n.Result)
+			}
+			if r.Notify != nil {
+				r.Notify(name, n)
+			}
+		}
+		switch name {
+		case Simulated:
+			suite.Raise = func(ctx context.Context, setup stage.Setup, seed uint64, sink io.Writer) (stage.Stage, error) {
+				return sim.New(ctx, sim.Options{Setup: setup, Seed: seed, Sink: sink})
+			}
+		case Containers:
+			engine, err := r.Engine(ctx)
+			if err != nil {
+				v.Unverified = append(v.Unverified, fmt.Sprintf("nothing was rehearsed in containers: %v", err))
+				continue
+			}
+			if err := r.prepare(ctx, engine, specs); err != nil {
+				v.Unverified = append(v.Unverified, fmt.Sprintf("nothing was rehearsed in containers: %v", err))
+				continue
+			}
+			suite.Parallel = r.Parallel
+			suite.Raise = func(ctx context.Context, setup stage.Setup, seed uint64, sink io.Writer) (stage.Stage, error) {
+				return containers.New(ctx, engine, containers.Options{
+					Setup: setup, Compose: r.Project.Compose, Recipes: r.Project.Recipes, Pace: r.Pace, Keep: r.Keep, Sink: sink, Progress: r.Progress, Seed: seed,
+				})
+			}
+		}
+		results, err := suite.Run(ctx, specs, r.Features, r.Tags)
+		v.Results = append(v.Results, results...)
+		if err != nil {
+			return v, err
+		}
+	}
+	order := map[*Spec]int{}
+	for i, s := range specs {
+		order[s] = i
+	}
+	slices.SortStableFunc(v.Results, func(a, b *Result) int {
+		return 10*(order[a.Spec]-order[b.Spec]) + slices.Index(r.Stages, a.Stage) - slices.Index(r.Stages, b.Stage)
+	})
+	v.compare(r.Project.Tolerance)
+	return v, ctx.Err()
+}
+
+// compare lays the two stages side by side for each scenario that ran to its end
+// on both.
+func (v *Verification) compare(t check.Tolerance) {
+	predicted := map[*Spec]*Result{}
+	for _, r := range v.Results {
+		if r.Version == "" || r.Verdict == check.Inconclusive {
+			continue
+		}
+		if r.Stage == Simulated {
+			predicted[r.Spec] = r
+			continue
+		}
+		if p := predicted[r.Spec]; p != nil {
+			v.Compared = append(v.Compared, Comparison{r.Spec, p.Measures, r.Measures, check.Compare(p.Measures, r.Measures, t)})
+		}
+	}
+}
+
+// prepare has every image that the specs need before the first of them starts, so
+// that no scenario waits for a build.
+func (r Rehearsal) prepare(ctx context.Context, e *containers.Engine, specs []*Spec) error {
+	var images []string
+	needed := map[string]bool{}
+	for _, s := range specs {
+		if !s.On(Containers) {
+			continue
+		}
+		for name, v := range r.Project.Setup.Versions {
+			if slices.ContainsFunc(s.Steps, func(t string) bool { return strings.Contains(t, `"`+name+`"`) }) {
+				needed[v.Image] = true
+			}
+		}
+	}
+	for name, s := range r.Project.Compose.Services {
+		if name != r.Project.Setup.Service {
+			needed[s.Image] = true
+		}
+	}
+	images = slices.Sorted(maps.Keys(needed))
+	return containers.Prepare(ctx, e, images, r.Project.Recipes, r.Progress)
+}
+
+// keepResults writes each result as a line of results.ndjson as soon as it is known,
+// so that a killed run still leaves a readable report.
+func (r Rehearsal) keepResults() (keep func(*Result), done func(), err error) {
+	if r.Report == "" {
+		return func(*Result) {}, func() {}, nil
+	}
+	if err := os.MkdirAll(r.Report, 0o755); err != nil {
+		return nil, nil, err
+	}
+	f, err := os.Create(filepath.Join(r.Report, "results.ndjson"))
+	if err != nil {
+		return nil, nil, err
+	}
+	var mu sync.Mutex
+	enc := json.NewEncoder(f)
+	return func(res *Result) {
+		mu.Lock()
+		defer mu.Unlock()
+		_ = enc.Encode(res.summary()) // a full disk must not end the rehearsal; the histories say so
+	}, func() { _ = f.Close() }, nil
+}
+
+// summary is a result as results.ndjson has it.
+func (r *Result) summary() any {
+	out := struct {
+		Stage    string          `json:"stage"`
+		Where    string          `json:"where"`
+		Feature  string          `json:"feature"`
+		Rule     string          `json:"rule,omitempty"`
+		Scenario string          `json:"scenario"`
+		Verdict  check.Verdict   `json:"verdict"`
+		Error    string          `json:"error,omitempty"`
+		Findings []check.Finding `json:"findings,omitempty"`
+		Measures check.Measures  `json:"measures"`
+		Release  time.Duration   `json:"release"`
+		Wall     time.Duration   `json:"wall"`
+		History  string          `json:"history,omitempty"`
+	}{r.Stage, r.Spec.Where(), r.Spec.Feature, r.Spec.Rule, r.Spec.Name, r.Verdict, "", r.Findings, r.Measures, r.Released, r.Took, r.File}
+	if r.Err != nil {
+		out.Error = r.Err.Error()
+	}
+	return out
+}
+
+// A Catch is which scenarios turned red for a breakage.
+type Catch struct {
+	Breakage Breakage
+	By       []*Result
+}
+
+// KnownBad runs the rehearsal once with each breakage of the harness. Every one must
+// turn specs red: a breakage that none of them catches has an empty By.
+func (r Rehearsal) KnownBad(ctx context.Context) ([]Catch, error) {
+	var out []Catch
+	for _, b := range Breakages() {
+		r.Break, r.Report = b, ""
+		v, err := r.Verify(ctx)
+		if err != nil {
+			return out, err
+		}
+		if len(v.Unverified) > 0 {
+			return out, errors.New(v.Unverified[0])
+		}
+		c := Catch{Breakage: b}
+		for _, res := range v.Results {
+			if res.Verdict != check.Passed {
+				c.By = append(c.By, res)
+			}
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
