@@ -1,7 +1,6 @@
 package sim_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -23,15 +22,15 @@ func BenchmarkRelease(b *testing.B) {
 			require.Len(b, setup.Alarms, 5)
 			b.ReportAllocs()
 			for seed := uint64(0); b.Loop(); seed++ {
-				release(b, sim.Options{Setup: setup, Seed: seed})
+				byHand(b, sim.Options{Setup: setup, Seed: seed})
 			}
 		})
 	}
 }
 
-// release releases v2 by hand, in an hour.
-func release(b *testing.B, o sim.Options) {
-	ctx := context.Background()
+// byHand releases v2 without a plan, in an hour.
+func byHand(b *testing.B, o sim.Options) {
+	ctx := b.Context()
 	s, err := sim.New(ctx, o)
 	must(b, err)
 	must(b, s.Deploy(ctx, o.Versions["v1"]))
@@ -49,7 +48,7 @@ func release(b *testing.B, o sim.Options) {
 
 // hold waits as a release does, asking about the alarms after every event.
 func hold(b *testing.B, s *sim.Stage, d time.Duration) {
-	held, err := s.Wait(context.Background(), d, func(h *stage.History) bool {
+	held, err := s.Wait(b.Context(), d, func(h *stage.History) bool {
 		return h.AlarmState("shop-5xx-rate").String() == "ALARM"
 	})
 	must(b, err)

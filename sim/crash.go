@@ -44,7 +44,7 @@ func (s *Stage) planCrashLater(v *version, p *present, wait time.Duration) {
 		p.struck = true
 		for _, b := range v.batches {
 			if b.process != exited {
-				s.exit(b, "exited with status 1 under traffic", false)
+				s.exit(b, "exited with status 1 under traffic")
 			}
 		}
 		s.land(p, v.spec.Name)
@@ -70,7 +70,7 @@ func (s *Stage) planCrashLoop(b *batch, p *present) {
 	}
 	s.inLife(b, p.After, func() {
 		if !p.healed {
-			s.exit(b, "exited with status 1 under traffic, again and again", false)
+			s.exit(b, "exited with status 1 under traffic, again and again")
 			s.land(p, b.version.spec.Name)
 		}
 	})
@@ -104,7 +104,7 @@ func (s *Stage) runOut(v *version) {
 	room := float64(s.MemoryLimit - s.Model.Memory)
 	for _, b := range v.batches {
 		if b.serves() && b.leaked >= room-float64(v.manner.leak) {
-			s.exit(b, fmt.Sprintf("killed at its memory limit of %d bytes (status 137)", s.MemoryLimit), true)
+			s.exit(b, fmt.Sprintf("killed at its memory limit of %d bytes (status 137)", s.MemoryLimit))
 		}
 	}
 }

@@ -26,6 +26,9 @@ func (s *Stage) Inject(ctx context.Context, f stage.Failure) error {
 	if err := checkFailure(&s.Setup, f); err != nil {
 		return fmt.Errorf("cannot inject: %w", err)
 	}
+	if f.Kind == stage.Hang && f.Dependency != "" {
+		return fmt.Errorf("cannot inject %v: to hang on a dependency is a version's own mistake; slow %s down and release such a version", f, f.Dependency)
+	}
 	if slices.ContainsFunc(s.injected, func(p *present) bool { return p.Failure == f }) {
 		return fmt.Errorf("cannot inject %v: it is present already; heal it first", f)
 	}
@@ -90,7 +93,7 @@ func (s *Stage) strike(v *version, p *present) {
 	case alone.exits != "":
 		for _, b := range v.batches {
 			if b.process != exited {
-				s.exit(b, alone.exits, alone.killed)
+				s.exit(b, alone.exits)
 			}
 		}
 	case p.waitsForTraffic():

@@ -1,7 +1,6 @@
 package sim_test
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"testing"
@@ -29,6 +28,7 @@ func TestEveryFailureIsSeenWhereItShows(t *testing.T) {
 		return f
 	}
 	crashes := map[string]time.Duration{"shop-5xx-rate": third, "shop-unhealthy-hosts": second}
+	spoilt := map[string]time.Duration{"shop-5xx-rate": third}
 	errors := map[string]time.Duration{"shop-5xx-rate": third, "shop-error-logs": third}
 	cases := []struct {
 		name    string
@@ -45,16 +45,16 @@ func TestEveryFailureIsSeenWhereItShows(t *testing.T) {
 		{"wrong address", with(v2(stage.WrongVariable), func(f *stage.Failure) { f.Variable = "PAYMENTS_URL" }), errors, 0.2, "v2 runs with another PAYMENTS_URL"},
 		{"crash later", v2(stage.CrashLater), nil, 2.0 / 600, "every replica of v2 exited"},
 		{"hang", v2(stage.Hang), crashes, 1, "v2 takes connections and does not answer"},
-		{"errors", with(v2(stage.Errors), func(f *stage.Failure) { f.Share = 50 }), errors, 0.5, "v2 answers 50 % of its requests with 500"},
-		{"errors of one request", with(v2(stage.Errors), func(f *stage.Failure) { f.Request = "order" }), errors, 0.2, `v2 answers 100 % of its "order" requests with 500`},
+		{"errors", with(v2(stage.Errors), func(f *stage.Failure) { f.Share = 50 }), spoilt, 0.5, "v2 answers 50 % of its requests with 500"},
+		{"errors of one request", with(v2(stage.Errors), func(f *stage.Failure) { f.Request = "order" }), spoilt, 0.2, `v2 answers 100 % of its "order" requests with 500`},
 		{"few errors", with(v2(stage.Errors), func(f *stage.Failure) { f.Share = 1 }), nil, 0.01, "v2 answers 1 % of its requests with 500"},
 		{"latency", with(v2(stage.Latency), func(f *stage.Failure) { f.Delay = 900 * time.Millisecond }),
 			map[string]time.Duration{"shop-p99-latency": third}, 0, "v2 answers 100 % of its requests 900ms later"},
 		{"endless latency", with(v2(stage.Latency), func(f *stage.Failure) { f.Delay = time.Minute }),
-			map[string]time.Duration{"shop-5xx-rate": third}, 1, "v2 answers 100 % of its requests 1m0s later"},
+			nil, 1, "v2 answers 100 % of its requests 1m0s later"}, // users leave: no answer, no status, no alarm
 		{"database down", with(v2(stage.DependencyDown), func(f *stage.Failure) { f.Dependency = "database" }), crashes, 1, "database refused a connection from v2"},
 		{"database down for all", stage.Failure{Kind: stage.DependencyDown, Dependency: "database"},
-			map[string]time.Duration{"shop-5xx-rate": third, "shop-unhealthy-hosts": second}, 1, "database refused a connection from the service"},
+			map[string]time.Duration{"shop-unhealthy-hosts": second}, 1, "database refused a connection from the service"},
 		{"payments down", with(v2(stage.DependencyDown), func(f *stage.Failure) { f.Dependency = "payments" }), errors, 0.2, "payments refused a connection from v2"},
 		{"payments slow", with(v2(stage.DependencySlow), func(f *stage.Failure) { f.Dependency, f.Delay = "payments", time.Second }),
 			map[string]time.Duration{"shop-p99-latency": third}, 0, "payments answered v2 1s later"},
@@ -69,7 +69,7 @@ func TestEveryFailureIsSeenWhereItShows(t *testing.T) {
 	for _, c := range cases {
 		tried[c.failure.Kind] = true
 		t.Run(c.name, func(t *testing.T) {
-			ctx := context.Background()
+			ctx := t.Context()
 			s := raise(t, sim.Options{Setup: shop(t), Seed: 5})
 			canary(t, s, stage.Version{Name: "v2"})
 			from := s.History().Now()
@@ -86,9 +86,6 @@ func TestEveryFailureIsSeenWhereItShows(t *testing.T) {
 			got := red(s)
 			for name := range got {
 				got[name] -= from
-			}
-			if c.name == "database down for all" { // seen in the log before the balancer knows that nobody is well
-				delete(got, "shop-error-logs")
 			}
 			assert.Equal(t, len(c.red), len(got), "%v", got)
 			assert.True(t, maps.Equal(c.red, got), "%v went off", got)
@@ -140,23 +137,23 @@ func TestEveryFailureMovesItsMetrics(t *testing.T) {
 	const (
 		bad, refused, good = "HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count", "HTTPCode_Target_2XX_Count"
 		slow, well, ill    = "TargetResponseTime", "HealthyHostCount", "UnHealthyHostCount"
-		memory, log        = "MemoryUtilization", "ErrorCount"
+		memory, log, asked = "MemoryUtilization", "ErrorCount", "RequestCount"
 	)
 	for _, c := range []struct {
 		failure stage.Failure
 		moved   []string
 	}{
-		{stage.Failure{Kind: stage.CrashAtStart}, []string{log, refused, good, well, ill}},
-		{stage.Failure{Kind: stage.CrashLater}, []string{log, refused}},
-		{stage.Failure{Kind: stage.CrashLoop}, []string{log, refused, good, well, ill}},
-		{stage.Failure{Kind: stage.Hang}, []string{refused, good, well, ill}},
-		{stage.Failure{Kind: stage.OutOfMemory}, []string{refused, good, well, ill}},
-		{stage.Failure{Kind: stage.Errors, Share: 50}, []string{log, bad, good}},
+		{stage.Failure{Kind: stage.CrashAtStart}, []string{refused, asked, good, well, ill}},
+		{stage.Failure{Kind: stage.CrashLater}, []string{refused}},
+		{stage.Failure{Kind: stage.CrashLoop}, []string{refused, asked, good, well, ill}},
+		{stage.Failure{Kind: stage.Hang}, []string{refused, asked, good, well, ill}},
+		{stage.Failure{Kind: stage.OutOfMemory}, []string{refused, asked, good, well, ill}},
+		{stage.Failure{Kind: stage.Errors, Share: 50}, []string{bad, good}},
 		{stage.Failure{Kind: stage.Latency, Delay: time.Second}, []string{slow}},
-		{stage.Failure{Kind: stage.DependencyDown, Dependency: "database"}, []string{log, bad, refused, good, well, ill}},
+		{stage.Failure{Kind: stage.DependencyDown, Dependency: "database"}, []string{log, bad, refused, asked, good, well, ill}},
 		{stage.Failure{Kind: stage.DependencyDown, Dependency: "payments"}, []string{log, bad, good}},
 		{stage.Failure{Kind: stage.DependencySlow, Dependency: "payments", Delay: time.Second}, []string{slow}},
-		{stage.Failure{Kind: stage.MissingVariable, Variable: "PORT"}, []string{log, refused, good, well, ill}},
+		{stage.Failure{Kind: stage.MissingVariable, Variable: "PORT"}, []string{refused, asked, good, well, ill}},
 		{stage.Failure{Kind: stage.WrongVariable, Variable: "PAYMENTS_URL"}, []string{log, bad, good}},
 		{stage.Failure{Kind: stage.LostWrites}, nil},
 		{stage.Failure{Kind: stage.MemoryLeak, PerRequest: 1 << 10}, []string{memory}},
@@ -170,7 +167,7 @@ func TestEveryFailureMovesItsMetrics(t *testing.T) {
 				require.Equal(t, alarm.OK, s.History().AlarmState(a.AlarmName), a.AlarmName)
 			}
 			from := s.History().Now()
-			require.NoError(t, s.Inject(context.Background(), c.failure))
+			require.NoError(t, s.Inject(t.Context(), c.failure))
 			wait(t, s, 5*time.Minute)
 			var moved []string
 			for e := range s.History().All(stage.Changed) {
@@ -183,6 +180,28 @@ func TestEveryFailureMovesItsMetrics(t *testing.T) {
 	}
 }
 
+func TestTheBalancerGivesUpAfterAMinute(t *testing.T) {
+	setup := shop(t)
+	setup.Traffic.Timeout = 2 * time.Minute
+	s := raise(t, sim.Options{Setup: setup})
+	require.NoError(t, s.Inject(t.Context(), stage.Failure{Kind: stage.Latency, Version: "v1", Share: 30, Delay: 90 * time.Second}))
+	from := s.History().Now()
+	wait(t, s, 10*time.Minute)
+	got := served(s, "v1", from)
+	assert.InDelta(t, 0.3, float64(got.Failed)/float64(got.Requests), 0.01)
+	assert.Equal(t, time.Minute, got.P99)
+	assert.Equal(t, from+3*time.Minute, red(s)["shop-5xx-rate"], "the users are told 504")
+}
+
+func TestWhereNobodyIsHealthyTheRateOfErrorsHasNoData(t *testing.T) {
+	s := raise(t, sim.Options{Setup: shop(t)})
+	require.NoError(t, s.Inject(t.Context(), stage.Failure{Kind: stage.CrashLoop, Version: "v1"}))
+	from := s.History().Now()
+	wait(t, s, 10*time.Minute)
+	assert.NotContains(t, red(s), "shop-5xx-rate", "an Application Load Balancer counts no request for which it had no target")
+	assert.Equal(t, from+2*time.Minute, red(s)["shop-unhealthy-hosts"])
+}
+
 func TestALogFilterPublishesItsDefaultWhereNoLineMatches(t *testing.T) {
 	s := raise(t, sim.Options{Setup: shop(t)})
 	assert.Equal(t, alarm.OK, s.History().AlarmState("shop-error-logs"), "0 is a datum")
@@ -192,7 +211,6 @@ func TestALogFilterPublishesItsDefaultWhereNoLineMatches(t *testing.T) {
 // TestHealthChecksFollowTheirThresholds has v2's replicas checked at whole ten
 // seconds; two results in a row count.
 func TestHealthChecksFollowTheirThresholds(t *testing.T) {
-	ctx := context.Background()
 	at := func(s *sim.Stage, kind stage.EventKind) (times []time.Duration) {
 		for e := range s.History().All(kind) {
 			times = append(times, e.At-10*time.Minute)
@@ -205,18 +223,18 @@ func TestHealthChecksFollowTheirThresholds(t *testing.T) {
 	t.Run("two failures, two passes", func(t *testing.T) {
 		s := raise(t, sim.Options{Setup: shop(t)})
 		canary(t, s, stage.Version{Name: "v2"})
-		require.NoError(t, s.Inject(ctx, down)) // at 10.01 s
+		require.NoError(t, s.Inject(t.Context(), down)) // at 10.01 s
 		to(s, time.Minute)
 		assert.Equal(t, []time.Duration{30 * time.Second, 30 * time.Second}, at(s, stage.Unhealthy))
 		to(s, 65*time.Second)
-		require.NoError(t, s.Heal(ctx, down))
+		require.NoError(t, s.Heal(t.Context(), down))
 		to(s, 2*time.Minute)
 		assert.Equal(t, []time.Duration{80 * time.Second, 80 * time.Second}, at(s, stage.Healthy))
 	})
 	t.Run("a hanging check needs its time-out", func(t *testing.T) {
 		s := raise(t, sim.Options{Setup: shop(t)})
 		canary(t, s, stage.Version{Name: "v2"})
-		require.NoError(t, s.Inject(ctx, stage.Failure{Kind: stage.Hang, Version: "v2"}))
+		require.NoError(t, s.Inject(t.Context(), stage.Failure{Kind: stage.Hang, Version: "v2"}))
 		to(s, time.Minute)
 		assert.Equal(t, []time.Duration{31 * time.Second, 31 * time.Second}, at(s, stage.Unhealthy))
 	})
@@ -225,9 +243,9 @@ func TestHealthChecksFollowTheirThresholds(t *testing.T) {
 		canary(t, s, stage.Version{Name: "v2"})
 		for _, minute := range []time.Duration{1, 2, 3} {
 			to(s, minute*time.Minute-5*time.Second)
-			require.NoError(t, s.Inject(ctx, down))
+			require.NoError(t, s.Inject(t.Context(), down))
 			to(s, minute*time.Minute+5*time.Second)
-			require.NoError(t, s.Heal(ctx, down))
+			require.NoError(t, s.Heal(t.Context(), down))
 		}
 		to(s, 5*time.Minute)
 		assert.Empty(t, at(s, stage.Unhealthy))
@@ -236,24 +254,23 @@ func TestHealthChecksFollowTheirThresholds(t *testing.T) {
 		s := raise(t, sim.Options{Setup: shop(t)})
 		canary(t, s, stage.Version{Name: "v2"})
 		to(s, 55*time.Second)
-		require.NoError(t, s.Inject(ctx, down))
+		require.NoError(t, s.Inject(t.Context(), down))
 		to(s, 63*time.Second)
-		require.NoError(t, s.Heal(ctx, down))
+		require.NoError(t, s.Heal(t.Context(), down))
 		to(s, 66*time.Second)
-		require.NoError(t, s.Inject(ctx, down))
+		require.NoError(t, s.Inject(t.Context(), down))
 		to(s, 2*time.Minute)
 		assert.Equal(t, []time.Duration{70 * time.Second, 70 * time.Second}, at(s, stage.Unhealthy))
 	})
 }
 
 func TestRestartsAreDelayedTwiceAsLongEachTimeUpToAMinute(t *testing.T) {
-	ctx := context.Background()
 	exits := func(f stage.Failure) (between []time.Duration) {
 		setup := shop(t)
 		setup.Replicas = 1
 		s := raise(t, sim.Options{Setup: setup})
 		canary(t, s, stage.Version{Name: "v2"})
-		require.NoError(t, s.Inject(ctx, f))
+		require.NoError(t, s.Inject(t.Context(), f))
 		wait(t, s, 8*time.Minute)
 		last := time.Duration(0)
 		for e := range s.History().All(stage.Exited) {
@@ -276,7 +293,7 @@ func TestRestartsAreDelayedTwiceAsLongEachTimeUpToAMinute(t *testing.T) {
 }
 
 func TestACrashWaitsForTraffic(t *testing.T) {
-	ctx := context.Background()
+	ctx := t.Context()
 	s := raise(t, sim.Options{Setup: shop(t)})
 	f := stage.Failure{Kind: stage.CrashLater, Version: "v2", After: 90 * time.Second}
 	require.NoError(t, s.Inject(ctx, f))
@@ -296,7 +313,7 @@ func TestACrashWaitsForTraffic(t *testing.T) {
 }
 
 func TestALeakEndsAReplicaWhenItsMemoryIsFull(t *testing.T) {
-	ctx := context.Background()
+	ctx := t.Context()
 	s := raise(t, sim.Options{Setup: shop(t)})
 	// 200/s on 2 replicas leave 100 x 64 KiB a second in each; 104 MiB are left.
 	require.NoError(t, s.Deploy(ctx, stage.Version{Name: "v2", Simulated: []stage.Failure{{Kind: stage.MemoryLeak, PerRequest: 64 << 10}}}))
@@ -314,7 +331,7 @@ func TestALeakEndsAReplicaWhenItsMemoryIsFull(t *testing.T) {
 }
 
 func TestAnAuditFindsWhatWasLost(t *testing.T) {
-	ctx := context.Background()
+	ctx := t.Context()
 	s := raise(t, sim.Options{Setup: shop(t)})
 	require.NoError(t, s.Inject(ctx, stage.Failure{Kind: stage.LostWrites, Share: 25}))
 	from := s.History().Now()
@@ -330,8 +347,46 @@ func TestAnAuditFindsWhatWasLost(t *testing.T) {
 	assert.Zero(t, served(s, "", from).Failed)
 }
 
+func TestAVersionThatHangsOnADependencyDoesSoWhileThatIsSlow(t *testing.T) {
+	ctx := t.Context()
+	s := raise(t, sim.Options{Setup: shop(t)})
+	canary(t, s, stage.Version{Name: "v2", Simulated: []stage.Failure{{Kind: stage.Hang, Dependency: "payments"}}})
+	wait(t, s, 5*time.Minute)
+	assert.Zero(t, served(s, "v2", 0).Failed, "while payments are quick nobody notices")
+
+	slow := stage.Failure{Kind: stage.DependencySlow, Dependency: "payments", Delay: 10 * time.Second}
+	require.NoError(t, s.Inject(ctx, slow))
+	from := s.History().Now()
+	wait(t, s, 5*time.Minute)
+	v1, v2 := served(s, "v1", from), served(s, "v2", from)
+	assert.Equal(t, v2.Requests, v2.Failed, "browsing stalls too")
+	assert.InDelta(t, 0.2, float64(v1.Failed)/float64(v1.Requests), 0.01, "v1 gives up and fails orders only")
+	assert.Equal(t, 2, count(s, stage.Unhealthy, "v2"))
+	assert.Zero(t, count(s, stage.Unhealthy, "v1"))
+
+	require.NoError(t, s.Heal(ctx, slow))
+	wait(t, s, time.Minute)
+	from = s.History().Now()
+	wait(t, s, 5*time.Minute)
+	assert.Zero(t, served(s, "", from).Failed)
+}
+
+func TestOnlyTheServicesOwnErrorsAreLogged(t *testing.T) {
+	s := raise(t, sim.Options{Setup: shop(t)})
+	f := stage.Failure{Kind: stage.Errors, Version: "v2", Share: 50}
+	canary(t, s, stage.Version{Name: "v2", Simulated: []stage.Failure{f}})
+	wait(t, s, 5*time.Minute)
+	assert.Contains(t, red(s), "shop-error-logs")
+
+	s = raise(t, sim.Options{Setup: shop(t)})
+	canary(t, s, stage.Version{Name: "v2"})
+	require.NoError(t, s.Inject(t.Context(), f))
+	wait(t, s, 5*time.Minute)
+	assert.NotContains(t, red(s), "shop-error-logs", "what spoils answers from outside is not seen inside")
+}
+
 func TestFailuresAddUp(t *testing.T) {
-	ctx := context.Background()
+	ctx := t.Context()
 	s := raise(t, sim.Options{Setup: shop(t)})
 	for _, f := range []stage.Failure{
 		{Kind: stage.Errors, Share: 50},

@@ -12,7 +12,6 @@ import (
 // service, and what the failures that are present make of it.
 type manner struct {
 	exits  string // why a replica exits as it has started; "" when it does not
-	killed bool   // it is the kernel that ends it: no last words in the log
 	hangs  bool   // takes connections and never answers
 	unwell string // why the health check fails; "" when it does not
 	silent bool   // it fails only when its time is out
@@ -22,7 +21,8 @@ type manner struct {
 
 // A kindManner is a manner of answering one kind of request.
 type kindManner struct {
-	fails  float64 // the share that is answered with 500
+	fails  float64 // the share that the service answers with 500, and logs
+	spoilt float64 // the share that becomes a 500 on its way to the users
 	loses  float64 // the share of the acknowledged writes that is not stored
 	lies   float64 // the share that succeeds and says something wrong
 	delays []delay // how much longer answers take; the shares add up to 1
@@ -40,14 +40,26 @@ func (m *model) manner(failures []*present) manner {
 		made.kinds[i].delays = []delay{{share: 1}}
 	}
 	for _, p := range failures {
-		m.suffer(&made, p.Failure)
+		if p.Kind != stage.Hang || p.Dependency == "" || m.stalls(failures, p.Dependency) {
+			m.suffer(&made, p.Failure, p.injected)
+		}
 	}
 	return made
 }
 
+// stalls says whether a dependency is so slow that whoever waits for it without a
+// time-out of its own hangs: a version whose mistake that is has the failure
+// "hang" with the dependency.
+func (m *model) stalls(failures []*present, dependency string) bool {
+	return slices.ContainsFunc(failures, func(p *present) bool {
+		return p.Kind == stage.DependencySlow && p.Dependency == dependency && p.Delay >= m.Model.ClientTimeout
+	})
+}
+
 // suffer adds what f does. It is the glossary of the simulated failures; what
-// makes replicas exit at a moment of its own is in crash.go.
-func (m *model) suffer(made *manner, f stage.Failure) {
+// makes replicas exit at a moment of its own is in crash.go. What is injected comes
+// from outside: the service does not notice, and log, that its answers are spoilt.
+func (m *model) suffer(made *manner, f stage.Failure, injected bool) {
 	share := f.ShareOrAll() / 100
 	switch f.Kind {
 	case stage.CrashAtStart:
@@ -61,9 +73,15 @@ func (m *model) suffer(made *manner, f stage.Failure) {
 		made.hangs = true
 		made.unwell, made.silent = "the health check timed out", true
 	case stage.OutOfMemory:
-		made.exits, made.killed = "killed at its memory limit (status 137)", true
+		made.exits = "killed at its memory limit (status 137)"
 	case stage.Errors:
-		m.each(made, f, func(k *kindManner) { k.fail(share) })
+		m.each(made, f, func(k *kindManner) {
+			if injected {
+				k.spoilt = either(k.spoilt, share)
+			} else {
+				k.fail(share)
+			}
+		})
 	case stage.Latency:
 		m.each(made, f, func(k *kindManner) { k.slow(share, f.Delay) })
 	case stage.DependencyDown:

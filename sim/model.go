@@ -41,6 +41,10 @@ const (
 const (
 	// refusedAfter is how soon the balancer answers when it has nobody to ask.
 	refusedAfter = time.Millisecond
+	// balancerPatience is how long the balancer waits for an answer, an Application
+	// Load Balancer's idle time-out: then it answers with 504. Users who leave before
+	// are no error of its.
+	balancerPatience = time.Minute
 	// longestRestart is where the doubling of the restart delay ends.
 	longestRestart = time.Minute
 	// steadyAfter is how long a replica must have run to be restarted without delay

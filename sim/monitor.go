@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,19 +18,20 @@ func Epoch() time.Time { return time.Date(2026, time.January, 5, 9, 0, 0, 0, tim
 
 // A monitor publishes what an Application Load Balancer, ECS and the metric
 // filters of CloudWatch Logs would publish of the stage, and has the alarms judge
-// it.
+// it. It leaves out what no alarm looks at, since nobody else can either.
 //
-// As AWS does, it publishes counts of answers only where they are not 0, host
-// counts only of a target group that has targets, and HTTPCode_ELB_5XX_Count only of
-// the balancer as a whole. Requests that the balancer answers itself count as
-// requests: a target group without a healthy target still has targets, among which an
-// Application Load Balancer then chooses.
+// As AWS does, it publishes counts only where they are not 0, host counts only of
+// a target group that has targets, errors of the balancer itself only of the
+// balancer as a whole, and requests and response times only of those requests for
+// which a target was chosen and has answered. So where all users meet a version of
+// which no replica is healthy, RequestCount has no data, and a rate of errors by it
+// neither.
 type monitor struct {
 	store   *cloudwatch.Store
 	epoch   time.Time
 	every   time.Duration // between the instants at which alarms may be due
-	fine    bool          // an alarm has periods shorter than a minute
-	all     *group        // the balancer as a whole
+	watched []alarm.Metric
+	all     *group // the balancer as a whole
 	groups  []*group
 	cpu     *series
 	memory  *series
@@ -41,8 +43,10 @@ type monitor struct {
 
 // A group is one of the balancer's target groups, or all of it.
 type group struct {
-	requests, good, bad, balancer, times, healthy, unhealthy *series
-	versions                                                 int // that are in it
+	requests, good, bad, refused, times *series
+	balancer, nobody, timedOut          *series // of all of it only
+	healthy, unhealthy                  *series // of a target group only
+	versions                            int     // that are in it
 }
 
 // A filter is a metric filter that finds the service's ERROR lines.
@@ -71,12 +75,14 @@ func newMonitor(setup *stage.Setup, now func() time.Duration) (*monitor, error) 
 			continue
 		}
 		m.every = min(m.every, c.Every)
+		for _, in := range c.Inputs {
+			m.watched = append(m.watched, in.Metric)
+		}
 		compiled = append(compiled, c)
 	}
 	if err := errors.Join(wrong...); err != nil {
 		return nil, err
 	}
-	m.fine = m.every < time.Minute
 	m.store.PutCompiled(compiled...)
 	m.raise(setup.Monitoring)
 	return m, nil
@@ -88,6 +94,8 @@ func (m *monitor) raise(names stage.Monitoring) {
 		balancer := alarm.Dimension{Name: "LoadBalancer", Value: names.LoadBalancer}
 		m.all = m.group(balancer)
 		m.all.balancer = m.series("AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", balancer)
+		m.all.nobody = m.series("AWS/ApplicationELB", "HTTPCode_ELB_503_Count", balancer)
+		m.all.timedOut = m.series("AWS/ApplicationELB", "HTTPCode_ELB_504_Count", balancer)
 		for _, name := range names.TargetGroups {
 			target := alarm.Dimension{Name: "TargetGroup", Value: name}
 			g := m.group(balancer, target)
@@ -103,8 +111,9 @@ func (m *monitor) raise(names stage.Monitoring) {
 	}
 	for _, f := range names.Filters {
 		// What a selector finds in a line is not known here: such a metric has no data.
-		if value, err := strconv.ParseFloat(f.Value, 64); err == nil {
-			m.filters = append(m.filters, filter{m.series(f.Namespace, f.Metric), value, f.Default})
+		value, err := strconv.ParseFloat(f.Value, 64)
+		if to := m.series(f.Namespace, f.Metric); to != nil && err == nil {
+			m.filters = append(m.filters, filter{to, value, f.Default})
 		}
 	}
 }
@@ -114,12 +123,21 @@ func (m *monitor) group(of ...alarm.Dimension) *group {
 		requests: m.series("AWS/ApplicationELB", "RequestCount", of...),
 		good:     m.series("AWS/ApplicationELB", "HTTPCode_Target_2XX_Count", of...),
 		bad:      m.series("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", of...),
+		refused:  m.series("AWS/ApplicationELB", "TargetConnectionErrorCount", of...),
 		times:    m.series("AWS/ApplicationELB", "TargetResponseTime", of...),
 	}
 }
 
+// series is the metric of that name; nil when no alarm looks at it.
 func (m *monitor) series(namespace, metric string, of ...alarm.Dimension) *series {
-	return &series{m.store.Series(namespace, metric, of...), m.fine}
+	same := func(w alarm.Metric) bool {
+		return w.MetricName == metric && w.Namespace == namespace && len(w.Dimensions) == len(of) &&
+			!slices.ContainsFunc(of, func(d alarm.Dimension) bool { return !slices.Contains(w.Dimensions, d) })
+	}
+	if !slices.ContainsFunc(m.watched, same) {
+		return nil
+	}
+	return &series{m.store.Series(namespace, metric, of...), m.every < time.Minute}
 }
 
 // join puts a version into the target group whose turn it is, past those that are
@@ -142,31 +160,27 @@ func (m *monitor) join(turn int) *group {
 // served publishes what the balancer and the log saw of a version's traffic.
 func (m *monitor) served(s *Stage, v *version, from time.Duration, a *answers) {
 	at := m.epoch.Add(from)
-	a.responseTimes(&m.set, s.Traffic.Timeout)
 	for _, g := range [...]*group{m.all, v.group} {
 		if g == nil {
 			continue
 		}
-		g.requests.counted(at, a.requests)
+		g.requests.counted(at, a.requests-a.nobody)
 		g.good.counted(at, a.good)
 		g.bad.counted(at, a.bad)
-		g.balancer.counted(at, a.balancer)
-		if a.good+a.bad > 0 {
+		g.refused.counted(at, a.refused)
+		g.balancer.counted(at, a.nobody+a.refused+a.timedOut)
+		g.nobody.counted(at, a.nobody+a.refused)
+		g.timedOut.counted(at, a.timedOut)
+		if g.times != nil && a.good+a.bad > 0 {
+			a.responseTimes(&m.set, s.patience())
 			g.times.spread(at, &m.set)
 		}
 	}
 	m.talked = true
-	if a.bad > 0 {
-		m.log(from, float64(a.bad)*s.Model.ErrorLogs)
-	}
-}
-
-// log publishes ERROR lines.
-func (m *monitor) log(at time.Duration, lines float64) {
-	m.talked = true
+	lines := float64(a.logged) * s.Model.ErrorLogs
 	m.lines += lines
 	for _, f := range m.filters {
-		f.add(m.epoch.Add(at), f.value, lines)
+		f.add(at, f.value, lines)
 	}
 }
 
@@ -178,9 +192,6 @@ func (m *monitor) sample(s *Stage, from, to time.Duration) {
 	}
 	at := m.epoch.Add(from)
 	for _, g := range m.groups {
-		if g.versions == 0 {
-			continue
-		}
 		well, ill := 0, 0
 		for _, v := range s.versions {
 			if v.group == g {
@@ -188,10 +199,12 @@ func (m *monitor) sample(s *Stage, from, to time.Duration) {
 				ill += v.in(unhealthy)
 			}
 		}
-		g.healthy.add(at, float64(well), times)
-		g.unhealthy.add(at, float64(ill), times)
+		if well+ill > 0 {
+			g.healthy.add(at, float64(well), times)
+			g.unhealthy.add(at, float64(ill), times)
+		}
 	}
-	if m.cpu != nil {
+	if m.cpu != nil || m.memory != nil {
 		for _, v := range s.versions {
 			m.sampleReplicas(s, v, at, times)
 		}
@@ -236,19 +249,22 @@ func (m *monitor) judge(h *stage.History, now time.Duration) {
 
 // counted adds n times 1, and nothing for 0.
 func (s *series) counted(at time.Time, n int64) {
-	if s != nil && n > 0 {
+	if n > 0 {
 		s.add(at, 1, float64(n))
 	}
 }
 
+// add puts value in that many times, where anybody looks at it.
 func (s *series) add(at time.Time, value, times float64) {
-	if !s.fine {
+	switch {
+	case s == nil || times == 0:
+	case s.fine:
+		var set alarm.Distribution
+		set.Add(value, times)
+		s.AddHighResolution(at, &set)
+	default:
 		s.AddValue(at, value, times)
-		return
 	}
-	var set alarm.Distribution
-	set.Add(value, times)
-	s.AddHighResolution(at, &set)
 }
 
 func (s *series) spread(at time.Time, set *alarm.Distribution) {

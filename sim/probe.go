@@ -91,6 +91,8 @@ func (s *Stage) probeSmoke(p stage.Probe) (wrong string, took time.Duration, err
 		within := r.Within
 		assume(&within, s.Traffic.Timeout)
 		switch {
+		case status == noAnswer:
+			return fmt.Sprintf("%q was not answered within %v", r.Name, answered), took, nil
 		case status != 200:
 			return fmt.Sprintf("%q was answered with %d", r.Name, status), took, nil
 		case answered > within:
@@ -102,6 +104,9 @@ func (s *Stage) probeSmoke(p stage.Probe) (wrong string, took time.Duration, err
 	return "", took, nil
 }
 
+// noAnswer stands for the status of an answer that did not come.
+const noAnswer = 0
+
 // ask draws the answer to one request: 200 is the status that is expected, and
 // right says whether the answer is.
 func (s *Stage) ask(v *version, r stage.Request) (status int, took time.Duration, right bool) {
@@ -109,7 +114,7 @@ func (s *Stage) ask(v *version, r stage.Request) (status int, took time.Duration
 	case v.serving() == 0:
 		return 503, refusedAfter, false
 	case v.manner.hangs:
-		return 504, s.Traffic.Timeout, false
+		return noAnswer, s.patience(), false
 	}
 	took = s.answers.one(s.chance)
 	k, known := s.kindOf(v, r)
@@ -125,9 +130,9 @@ func (s *Stage) ask(v *version, r stage.Request) (status int, took time.Duration
 		draw -= d.share
 	}
 	switch {
-	case took > s.Traffic.Timeout:
-		return 504, s.Traffic.Timeout, false
-	case s.chance.Float64() < k.fails:
+	case took > s.patience():
+		return noAnswer, s.patience(), false
+	case s.chance.Float64() < either(k.fails, k.spoilt):
 		return 500, took, false
 	}
 	return 200, took, s.chance.Float64() >= k.lies

@@ -129,7 +129,7 @@ func (s *Stage) start(b *batch) {
 func (s *Stage) started(b *batch) {
 	v := b.version
 	if v.manner.exits != "" {
-		s.exit(b, v.manner.exits, v.manner.killed)
+		s.exit(b, v.manner.exits)
 		return
 	}
 	s.turn(b, running)
@@ -140,7 +140,7 @@ func (s *Stage) started(b *batch) {
 }
 
 // exit ends b's processes and plans their restart.
-func (s *Stage) exit(b *batch, why string, killed bool) {
+func (s *Stage) exit(b *batch, why string) {
 	if b.process == running && s.now()-b.since >= steadyAfter {
 		b.exits = 0
 	}
@@ -150,9 +150,6 @@ func (s *Stage) exit(b *batch, why string, killed bool) {
 		s.history.Record(stage.Event{Kind: stage.Exited, Version: b.version.spec.Name, Detail: why})
 	}
 	s.landAtExit(b.version)
-	if !killed {
-		s.monitor.log(s.now(), float64(b.replicas))
-	}
 	delay := s.Model.RestartDelay
 	for i := 0; i < b.exits && delay < longestRestart; i++ {
 		delay = min(2*delay, longestRestart)

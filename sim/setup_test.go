@@ -38,7 +38,7 @@ func TestABadSetupSaysWhatIsWrong(t *testing.T) {
 		t.Run(wrong, func(t *testing.T) {
 			setup := shop(t)
 			spoil(&setup)
-			_, err := sim.New(context.Background(), sim.Options{Setup: setup})
+			_, err := sim.New(t.Context(), sim.Options{Setup: setup})
 			require.ErrorContains(t, err, wrong)
 			require.ErrorContains(t, err, "the simulated stage cannot be raised")
 		})
@@ -50,7 +50,7 @@ func own(s *stage.Setup, f stage.Failure) {
 }
 
 func TestASetupMayLeaveMostOfItOpen(t *testing.T) {
-	ctx := context.Background()
+	ctx := t.Context()
 	s, err := sim.New(ctx, sim.Options{Setup: stage.Setup{
 		Traffic: stage.Load{Rate: 10, Requests: []stage.Request{{Name: "browse", Weight: 1}}},
 	}})
@@ -67,7 +67,7 @@ func TestASetupMayLeaveMostOfItOpen(t *testing.T) {
 }
 
 func TestWhatCannotBeDoneSaysWhy(t *testing.T) {
-	ctx := context.Background()
+	ctx := t.Context()
 	s := raise(t, sim.Options{Setup: shop(t)})
 	before := s.History().Now()
 
@@ -81,6 +81,7 @@ func TestWhatCannotBeDoneSaysWhy(t *testing.T) {
 	assert.ErrorContains(t, s.Shift(ctx, stage.Shares{"v1": 20}), "add up to 20 %")
 	assert.ErrorContains(t, s.Inject(ctx, stage.Failure{Kind: "mice"}), `cannot inject: unknown failure "mice"`)
 	assert.ErrorContains(t, s.Inject(ctx, stage.Failure{Kind: stage.Hang, Version: "v9"}), `unknown version "v9"`)
+	assert.ErrorContains(t, s.Inject(ctx, stage.Failure{Kind: stage.Hang, Version: "v1", Dependency: "payments"}), "a version's own mistake")
 	assert.ErrorContains(t, s.Probe(ctx, stage.Probe{Kind: "riddle"}), `unknown probe "riddle"`)
 	assert.ErrorContains(t, s.Probe(ctx, stage.Probe{Kind: stage.ProbeSmoke, Version: "v2"}), `"v2": it is not deployed`)
 	assert.ErrorContains(t, s.Probe(ctx, stage.Probe{Kind: stage.ProbeDependency, Dependency: "mail"}), `the unknown dependency "mail"`)
@@ -93,7 +94,7 @@ func TestWhatCannotBeDoneSaysWhy(t *testing.T) {
 }
 
 func TestAfterCloseNothingIsLeftAndNothingGoes(t *testing.T) {
-	ctx := context.Background()
+	ctx := t.Context()
 	s := raise(t, sim.Options{Setup: shop(t)})
 	canary(t, s, stage.Version{Name: "v2"})
 	f := stage.Failure{Kind: stage.Hang, Version: "v2"}
@@ -123,7 +124,7 @@ func TestAfterCloseNothingIsLeftAndNothingGoes(t *testing.T) {
 }
 
 func TestACancelledContextStopsTheStage(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	s := raise(t, sim.Options{Setup: shop(t)})
 	from := s.History().Now()
 	held, err := s.Wait(ctx, time.Hour, func(h *stage.History) bool {
@@ -148,7 +149,7 @@ func TestAnAlarmThatIsJudgedEveryTenSecondsIsSeenInTime(t *testing.T) {
 		Period:     10, EvaluationPeriods: 2, DatapointsToAlarm: 2, Threshold: 0, ComparisonOperator: "GreaterThanThreshold", TreatMissingData: "notBreaching",
 	}}
 	s := raise(t, sim.Options{Setup: setup})
-	require.NoError(t, s.Inject(context.Background(), stage.Failure{Kind: stage.Errors, Version: "v1", Share: 50}))
+	require.NoError(t, s.Inject(t.Context(), stage.Failure{Kind: stage.Errors, Version: "v1", Share: 50}))
 	wait(t, s, time.Minute)
 	assert.Equal(t, 10*time.Minute+20*time.Second, red(s)["quick"])
 }

@@ -57,10 +57,10 @@ func shop(t testing.TB) stage.Setup {
 // raise is a stage whose v1 has served everyone for ten minutes.
 func raise(t testing.TB, o sim.Options) *sim.Stage {
 	t.Helper()
-	ctx := context.Background()
+	ctx := t.Context()
 	s, err := sim.New(ctx, o)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close(ctx)) })
+	t.Cleanup(func() { require.NoError(t, s.Close(context.WithoutCancel(ctx))) })
 	require.NoError(t, s.Deploy(ctx, o.Versions["v1"]))
 	require.NoError(t, s.Shift(ctx, stage.Shares{"v1": 100}))
 	_, err = s.Wait(ctx, 10*time.Minute-s.History().Now(), nil)
@@ -71,13 +71,13 @@ func raise(t testing.TB, o sim.Options) *sim.Stage {
 // canary gives v2, as spec says it is, 10 % of the traffic.
 func canary(t testing.TB, s *sim.Stage, spec stage.Version) {
 	t.Helper()
-	require.NoError(t, s.Deploy(context.Background(), spec))
-	require.NoError(t, s.Shift(context.Background(), stage.Shares{"v1": 90, "v2": 10}))
+	require.NoError(t, s.Deploy(t.Context(), spec))
+	require.NoError(t, s.Shift(t.Context(), stage.Shares{"v1": 90, "v2": 10}))
 }
 
 func wait(t testing.TB, s *sim.Stage, d time.Duration) {
 	t.Helper()
-	held, err := s.Wait(context.Background(), d, nil)
+	held, err := s.Wait(t.Context(), d, nil)
 	require.NoError(t, err)
 	require.False(t, held)
 }

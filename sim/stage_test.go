@@ -2,7 +2,6 @@ package sim_test
 
 import (
 	"bytes"
-	"context"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +16,7 @@ import (
 )
 
 func TestDeployTakesAsLongAsStartingAndPassingOneCheck(t *testing.T) {
-	ctx := context.Background()
+	ctx := t.Context()
 	s, err := sim.New(ctx, sim.Options{Setup: shop(t)})
 	require.NoError(t, err)
 	require.NoError(t, s.Deploy(ctx, stage.Version{Name: "v1"}))
@@ -29,7 +28,7 @@ func TestDeployTakesAsLongAsStartingAndPassingOneCheck(t *testing.T) {
 }
 
 func TestDeployBringsAVersionToAnotherNumberOfReplicas(t *testing.T) {
-	ctx := context.Background()
+	ctx := t.Context()
 	s := raise(t, sim.Options{Setup: shop(t)})
 	for _, n := range []int{5, 1, 1, 3} {
 		require.NoError(t, s.Deploy(ctx, stage.Version{Name: "v1", Replicas: n}))
@@ -58,7 +57,7 @@ func TestAVersionThatNeverGetsHealthyIsReportedWithTheReason(t *testing.T) {
 	} {
 		for _, how := range []string{"its own mistake", "injected before"} {
 			t.Run(reason+", "+how, func(t *testing.T) {
-				ctx := context.Background()
+				ctx := t.Context()
 				s := raise(t, sim.Options{Setup: shop(t)})
 				from := s.History().Now()
 				v2 := stage.Version{Name: "v2"}
@@ -87,7 +86,7 @@ func TestAVersionThatNeverGetsHealthyIsReportedWithTheReason(t *testing.T) {
 }
 
 func TestAVersionCanBeDeployedAgainAfterItWasRetired(t *testing.T) {
-	ctx := context.Background()
+	ctx := t.Context()
 	s := raise(t, sim.Options{Setup: shop(t)})
 	canary(t, s, stage.Version{Name: "v2"})
 	require.NoError(t, s.Shift(ctx, stage.Shares{"v2": 100}))
@@ -105,7 +104,7 @@ func TestAGoodReleaseLosesNothingAndRaisesNoAlarm(t *testing.T) {
 	s := raise(t, sim.Options{Setup: shop(t)})
 	canary(t, s, stage.Version{Name: "v2"})
 	wait(t, s, 50*time.Minute)
-	require.NoError(t, s.Audit(context.Background()))
+	require.NoError(t, s.Audit(t.Context()))
 	got := served(s, "", 0)
 	assert.Zero(t, got.Failed)
 	assert.Empty(t, red(s))
@@ -120,7 +119,7 @@ func TestAGoodReleaseLosesNothingAndRaisesNoAlarm(t *testing.T) {
 }
 
 func TestWaitEndsAtOnceWhenWhatItWaitsForHolds(t *testing.T) {
-	ctx := context.Background()
+	ctx := t.Context()
 	s := raise(t, sim.Options{Setup: shop(t)})
 	from := s.History().Now()
 	held, err := s.Wait(ctx, time.Hour, func(*stage.History) bool { return true })
@@ -142,7 +141,7 @@ func TestWaitEndsAtOnceWhenWhatItWaitsForHolds(t *testing.T) {
 
 // history is a bad release's whole history, as it is written down.
 func history(t *testing.T, seed uint64) string {
-	ctx := context.Background()
+	ctx := t.Context()
 	var sink bytes.Buffer
 	s, err := sim.New(ctx, sim.Options{Setup: shop(t), Seed: seed, Sink: &sink})
 	require.NoError(t, err)
@@ -198,7 +197,7 @@ func TestTheHistoryMayBeReadWhileTimePasses(t *testing.T) {
 }
 
 func TestProbesAskDependenciesAsTheVersionWouldReachThem(t *testing.T) {
-	ctx := context.Background()
+	ctx := t.Context()
 	setup := shop(t)
 	setup.Versions["lost"] = stage.Version{Name: "lost", Simulated: []stage.Failure{{Kind: stage.WrongVariable, Variable: "PAYMENTS_URL"}}}
 	s := raise(t, sim.Options{Setup: setup})
@@ -244,7 +243,7 @@ func TestSmokeRequestsFindWhatIsBroken(t *testing.T) {
 		{stage.Failure{Kind: stage.Errors, Request: "status"}, ""},
 		{stage.Failure{Kind: stage.Errors, Request: "order"}, `"an order can be placed" was answered with 500`},
 		{stage.Failure{Kind: stage.Errors}, `"the window is filled" was answered with 500`},
-		{stage.Failure{Kind: stage.Latency, Delay: time.Minute}, `"the window is filled" was answered with 504`},
+		{stage.Failure{Kind: stage.Latency, Delay: time.Minute}, `"the window is filled" was not answered within 4s`},
 		{stage.Failure{Kind: stage.Latency, Delay: 900 * time.Millisecond}, `"the window is filled" was answered after 90`},
 		{stage.Failure{Kind: stage.DependencySlow, Dependency: "payments", Delay: 1500 * time.Millisecond}, "later than 1s"},
 		{stage.Failure{Kind: stage.DependencySlow, Dependency: "payments", Delay: 3 * time.Second}, `"an order can be placed" was answered with 500`},
@@ -255,7 +254,7 @@ func TestSmokeRequestsFindWhatIsBroken(t *testing.T) {
 		{stage.Failure{Kind: stage.WrongAnswers, Request: "order"}, ""}, // nobody said what to look for
 	} {
 		t.Run(c.failure.String()+c.failure.Request, func(t *testing.T) {
-			ctx := context.Background()
+			ctx := t.Context()
 			s := raise(t, sim.Options{Setup: shop(t)})
 			require.NoError(t, s.Deploy(ctx, stage.Version{Name: "v2", Simulated: []stage.Failure{c.failure}}))
 			assert.NoError(t, s.Probe(ctx, stage.Probe{Kind: stage.ProbeSmoke, Version: "v1"}))
@@ -270,11 +269,11 @@ func TestSmokeRequestsFindWhatIsBroken(t *testing.T) {
 		})
 	}
 	t.Run("nobody there", func(t *testing.T) {
-		ctx := context.Background()
+		ctx := t.Context()
 		s := raise(t, sim.Options{Setup: shop(t)})
 		require.NoError(t, s.Deploy(ctx, stage.Version{Name: "v2"}))
 		require.NoError(t, s.Inject(ctx, stage.Failure{Kind: stage.Hang, Version: "v2"}))
-		assert.ErrorContains(t, s.Probe(ctx, stage.Probe{Kind: stage.ProbeSmoke, Version: "v2"}), "answered with 504")
+		assert.ErrorContains(t, s.Probe(ctx, stage.Probe{Kind: stage.ProbeSmoke, Version: "v2"}), "was not answered within 4s")
 		require.NoError(t, s.Inject(ctx, stage.Failure{Kind: stage.CrashLoop, Version: "v2"}))
 		assert.ErrorContains(t, s.Probe(ctx, stage.Probe{Kind: stage.ProbeSmoke, Version: "v2"}), "answered with 503")
 	})

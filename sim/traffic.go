@@ -16,11 +16,14 @@ const keptKeys = 5
 // answers is what users of one version got in an interval in which nothing
 // changed, and what the balancer and the service noticed of it.
 type answers struct {
-	requests, failed    int64
-	good, bad, balancer int64 // answered by the version with 2xx and 5xx, by the balancer with 5xx
-	acknowledged, lost  int64 // writes
-	times               []timed
-	onTime              []timed // by the time that is added to the service's own
+	requests, failed   int64
+	good, bad, logged  int64 // answered by the version, with 2xx and with 500, and how many of these it logged
+	nobody             int64 // answered by the balancer with 503, since no replica was healthy
+	refused            int64 // with 503, since none of the healthy took the connection
+	timedOut           int64 // with 504
+	acknowledged, lost int64 // writes
+	times              []timed
+	onTime             []timed // by the time that is added to the service's own
 }
 
 // timed is how many requests took that long.
@@ -37,9 +40,6 @@ func (s *Stage) flush() {
 		return
 	}
 	s.flushed = to
-	if s.closed {
-		return
-	}
 	for _, v := range s.versions {
 		s.remember(v, to-from)
 		if v.share > 0 {
@@ -68,10 +68,14 @@ func (s *Stage) serve(v *version, from, to time.Duration) {
 	switch {
 	case a.requests == 0:
 		return
-	case v.serving() == 0: // the balancer has nobody to ask, or nobody takes its connections
-		a.refuse(a.requests, refusedAfter)
-	case v.manner.hangs: // the balancer gives up when the users do
-		a.refuse(a.requests, s.Traffic.Timeout)
+	case v.in(healthy) == 0:
+		a.nobody = a.requests
+		a.fail(a.requests, refusedAfter)
+	case v.serving() == 0:
+		a.refused = a.requests
+		a.fail(a.requests, refusedAfter)
+	case v.manner.hangs:
+		s.late(a, a.requests)
 	default:
 		s.answer(v, a)
 	}
@@ -83,14 +87,24 @@ func (s *Stage) serve(v *version, from, to time.Duration) {
 	s.monitor.served(s, v, from, a)
 }
 
-// refuse has the balancer answer n requests itself.
-func (a *answers) refuse(n int64, took time.Duration) {
+// fail has n users get no answer, or not the version's.
+func (a *answers) fail(n int64, took time.Duration) {
 	if n > 0 {
 		a.failed += n
-		a.balancer += n
 		a.times = append(a.times, timed{took, n})
 	}
 }
+
+// late has n users wait in vain: they leave, unless the balancer gives up before.
+func (s *Stage) late(a *answers, n int64) {
+	a.fail(n, s.patience())
+	if s.Traffic.Timeout > balancerPatience {
+		a.timedOut += n
+	}
+}
+
+// patience is how long a user waits for an answer.
+func (s *Stage) patience() time.Duration { return min(s.Traffic.Timeout, balancerPatience) }
 
 // answer draws what v answers, kind by kind of request.
 func (s *Stage) answer(v *version, a *answers) {
@@ -99,11 +113,13 @@ func (s *Stage) answer(v *version, a *answers) {
 		n := binomial(s.chance, rest, s.mix[i])
 		rest -= n
 		k := &v.manner.kinds[i]
-		bad := binomial(s.chance, n, k.fails)
+		failed := binomial(s.chance, n, k.fails)
+		bad := failed + binomial(s.chance, n-failed, k.spoilt)
 		goodInTime := s.inTime(a, n-bad, k)
 		badInTime := s.inTime(a, bad, k)
 		a.good += goodInTime
 		a.bad += badInTime
+		a.logged += failed
 		a.failed += badInTime
 		if s.Traffic.Requests[i].Write {
 			a.acknowledged += goodInTime
@@ -111,14 +127,13 @@ func (s *Stage) answer(v *version, a *answers) {
 		}
 	}
 	for _, class := range a.onTime {
-		s.answers.spread(s.chance, class.n, s.Traffic.Timeout-class.took, func(value time.Duration, n int64) {
+		s.answers.spread(s.chance, class.n, s.patience()-class.took, func(value time.Duration, n int64) {
 			a.times = append(a.times, timed{class.took + value, n})
 		})
 	}
 }
 
-// inTime draws how many of n answers come before the users' patience ends; the
-// others are the balancer's 504.
+// inTime draws how many of n answers come before the users' patience ends.
 func (s *Stage) inTime(a *answers, n int64, k *kindManner) (inTime int64) {
 	left := 1.0
 	for _, d := range k.delays {
@@ -131,8 +146,8 @@ func (s *Stage) inTime(a *answers, n int64, k *kindManner) (inTime int64) {
 		}
 		n -= share
 		left -= d.share
-		late := binomial(s.chance, share, 1-s.answers.within(s.Traffic.Timeout-d.by))
-		a.refuse(late, s.Traffic.Timeout)
+		late := binomial(s.chance, share, 1-s.answers.within(s.patience()-d.by))
+		s.late(a, late)
 		inTime += share - late
 		a.add(d.by, share-late)
 	}

@@ -12,7 +12,7 @@ import (
 	"rehearsal/internal/project"
 )
 
-func shop(t *testing.T) *project.Project {
+func shop(t testing.TB) *project.Project {
 	t.Helper()
 	p, err := project.Load(context.Background(), "../fixtures/rehearsal.yaml")
 	require.NoError(t, err)
@@ -35,7 +35,7 @@ func TestMistakesInFeaturesAreToldWithTheirPlace(t *testing.T) {
 		"unknown alarm":   {"Feature: f\n  Scenario: s\n    Then the alarm \"shop-5x-rate\" stays silent", `x.feature:3: there is no alarm "shop-5x-rate" in ../fixtures/rehearsal.yaml: did you mean "shop-5xx-rate"?`},
 		"unknown plan":    {"Feature: f\n  Scenario: s\n    When \"v2\" is released as the \"canari\" plan says", `did you mean "canary"?`},
 		"120 percent":     {"Feature: f\n  Scenario: s\n    Given version \"v2\" fails 120% of its requests", `x.feature:3: 120 %: a share is from 0 % to 100 %`},
-		"not Gherkin":     {"Feature: f\n  Scenario: s\n    Whenever it rains", `x.feature:3: not Gherkin`},
+		"not Gherkin":     {"Feature: f\n  Scenario: s\n    Then no request failed\n    Whenever it rains", `x.feature:4: not Gherkin`},
 		"no feature":      {"", `x.feature:1: there is no feature in it`},
 		"same name":       {"Feature: f\n  Scenario: s\n    Then no request failed\n  Scenario: s\n    Then no request failed", `x.feature:4: a second scenario "s" (the first is in line 2)`},
 		"no steps":        {"Feature: f\n  Scenario: s", `x.feature:2: the scenario "s" has no steps`},

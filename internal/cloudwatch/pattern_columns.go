@@ -1,6 +1,7 @@
 package cloudwatch
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -39,7 +40,7 @@ func (p *Pattern) parseColumns(text string) error {
 	}
 	for _, where := range c.wheres {
 		if unknown := where.unknown(c.names); unknown != "" {
-			return r.fail("there is no column %q", unknown)
+			return fmt.Errorf("there is no column %q", unknown)
 		}
 	}
 	p.columns = c

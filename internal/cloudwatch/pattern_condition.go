@@ -151,16 +151,18 @@ func (r *reader) part(read func() (selector, error), depth int) (expression, err
 		}
 		return e, nil
 	}
+	from := r.pos
 	s, err := read()
 	if err != nil {
 		return expression{}, err
 	}
-	c, err := r.condition(s)
+	c, err := r.condition(s, r.text[from:r.pos])
 	return expression{is: c}, err
 }
 
-// condition reads the operator and the operand.
-func (r *reader) condition(s selector) (*condition, error) {
+// condition reads the operator and the operand that follow a selector, which is
+// written so.
+func (r *reader) condition(s selector, written string) (*condition, error) {
 	c := &condition{selector: s}
 	r.space()
 	switch {
@@ -175,7 +177,7 @@ func (r *reader) condition(s selector) (*condition, error) {
 		c.op = "NOT EXISTS"
 		return c, nil
 	case r.word("EXISTS"):
-		return nil, r.fail(`CloudWatch Logs has NOT EXISTS but no EXISTS: write %s = "*"`, s)
+		return nil, r.fail(`CloudWatch Logs has NOT EXISTS but no EXISTS: write %s = "*"`, written)
 	}
 	for _, op := range []string{"!=", "<=", ">=", "=", "<", ">"} {
 		if r.take(op) {
@@ -184,7 +186,7 @@ func (r *reader) condition(s selector) (*condition, error) {
 			return c, r.operand(c)
 		}
 	}
-	return nil, r.fail("expected =, !=, <, <=, >, >=, IS or NOT EXISTS after %s", s)
+	return nil, r.fail("expected =, !=, <, <=, >, >=, IS or NOT EXISTS after %s", written)
 }
 
 func (r *reader) constant(c *condition) error {

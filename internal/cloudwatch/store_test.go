@@ -128,6 +128,7 @@ func TestWindowsSlide(t *testing.T) {
 		n := float64(random.IntN(5))
 		values[late] += n
 		errors.AddValue(minute(float64(late)), n, 1)
+		errors.AddValue(minute(float64(m)), 0, 1) // none is missing
 		s.Evaluate(minute(float64(m) + 1))
 		sum := 0.0
 		for back := range 5 {

@@ -78,7 +78,8 @@ func (b *balancer) add(ctx context.Context, version, name, addr string) error {
 	if _, err := b.runtime.expect(ctx, "New server registered", add); err != nil {
 		return err
 	}
-	enable := fmt.Sprintf("set server %[1]s health down;enable health %[1]s;enable server %[1]s", server)
+	// A server that drains is checked, but takes nothing until it is ready.
+	enable := fmt.Sprintf("enable health %[1]s;set server %[1]s state drain", server)
 	if _, err := b.runtime.expect(ctx, "", enable); err != nil {
 		return errors.Join(err, b.forget(ctx, server))
 	}
@@ -222,7 +223,7 @@ func (b *balancer) observe(ctx context.Context) error {
 		b.lose(fmt.Errorf("%d requests are missing in its log: they came faster than the engine takes log lines", n))
 	}
 	now := b.options.Clock.Now()
-	if err := b.promote(ctx, known, servers); err != nil {
+	if err := b.admit(ctx, known, servers, now); err != nil {
 		return err
 	}
 	for _, t := range known {
@@ -243,14 +244,15 @@ func (b *balancer) observe(ctx context.Context) error {
 	return nil
 }
 
-// promote has HAProxy take the new targets that passed their first check for
-// healthy, so that they have traffic before anybody is told that they can.
-func (b *balancer) promote(ctx context.Context, known []*balancerTarget, servers map[string]serverStat) error {
+// admit opens the new targets that have their first verdict to traffic, so that
+// they have it before anybody is told that they can.
+func (b *balancer) admit(ctx context.Context, known []*balancerTarget, servers map[string]serverStat, now time.Duration) error {
 	var commands []string
 	b.mu.Lock()
 	for _, t := range known {
-		if stat := servers[t.server()]; t.State == targetInitial && stat.passes() && !stat.up() {
-			commands = append(commands, "set server "+t.server()+" health up")
+		stat, ok := servers[t.server()]
+		if ok && t.State == targetInitial && t.next(stat, now) != targetInitial {
+			commands = append(commands, "set server "+t.server()+" state ready")
 		}
 	}
 	b.mu.Unlock()
@@ -261,22 +263,27 @@ func (b *balancer) promote(ctx context.Context, known []*balancerTarget, servers
 	return err
 }
 
+func (s serverStat) down() bool   { return strings.HasPrefix(s.Status, "DOWN") }
 func (s serverStat) up() bool     { return strings.HasPrefix(s.Status, "UP") }
 func (s serverStat) passes() bool { return strings.HasPrefix(s.Check, "L7OK") }
 
 // next is the target's state at release time now, as HAProxy sees the server.
 func (t *balancerTarget) next(stat serverStat, now time.Duration) targetState {
-	switch {
-	case t.State == targetDraining:
+	switch t.State {
+	case targetDraining:
 		return targetDraining
-	case stat.up():
-		return targetHealthy
-	case t.State == targetInitial && stat.passes():
-		return targetHealthy
-	case t.State == targetInitial && now < t.failing:
+	case targetInitial:
+		switch {
+		case stat.passes():
+			return targetHealthy
+		case stat.down() && now >= t.failing:
+			return targetUnhealthy
+		}
 		return targetInitial
-	case t.State == targetHealthy && !strings.HasPrefix(stat.Status, "DOWN"):
-		return targetHealthy
+	case targetHealthy, targetUnhealthy:
 	}
-	return targetUnhealthy
+	if stat.down() || (t.State == targetUnhealthy && !stat.up()) {
+		return targetUnhealthy
+	}
+	return targetHealthy
 }

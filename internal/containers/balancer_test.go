@@ -115,10 +115,10 @@ func TestATargetIsInitialUntilItsFirstVerdict(t *testing.T) {
 		at   time.Duration
 		want targetState
 	}{
-		"not checked yet":                 {targetInitial, serverStat{Status: "DOWN"}, 0, targetInitial},
+		"not checked yet":                 {targetInitial, serverStat{Status: "DRAIN"}, time.Minute, targetInitial},
 		"fails, but is new":               {targetInitial, down, 19 * time.Second, targetInitial},
 		"fails for as long as it takes":   {targetInitial, down, 20 * time.Second, targetUnhealthy},
-		"passes its first check":          {targetInitial, passed, time.Second, targetHealthy},
+		"passes its first check":          {targetInitial, serverStat{Status: "DRAIN", Check: "L7OK"}, time.Second, targetHealthy},
 		"passes":                          {targetHealthy, up, time.Second, targetHealthy},
 		"fails once":                      {targetHealthy, leaving, time.Second, targetHealthy},
 		"fails often enough":              {targetHealthy, down, time.Second, targetUnhealthy},

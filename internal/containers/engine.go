@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"os"
 	"runtime"
 	"strings"
@@ -78,11 +77,6 @@ func ConnectEngine(ctx context.Context) (*Engine, error) {
 		_ = c.Close()
 		return nil, newNoEngineError([]string{host + ": " + err.Error()})
 	}
-	if e.Local && os.Getenv(hostOverride) == "" {
-		if err := os.Setenv(hostOverride, e.PublishedHost); err != nil {
-			return nil, err
-		}
-	}
 	return e, nil
 }
 
@@ -105,8 +99,8 @@ func (e *Engine) describe(ctx context.Context) error {
 	e.Arch, e.CPUs, e.Memory = engineArch(info.Architecture), info.NCPU, info.MemTotal
 	e.proxied = info.HTTPSProxy != "" || info.HTTPProxy != ""
 	e.Local = e.isLocal(ctx)
-	e.PublishedHost = publishedHost(e.Host, e.Local)
-	return nil
+	e.PublishedHost, err = e.publishedHost(ctx)
+	return err
 }
 
 // engineArch is the GOARCH of what the engine calls its architecture.
@@ -154,17 +148,19 @@ func (e *Engine) isLocal(ctx context.Context) bool {
 	return false
 }
 
-// publishedHost is where the published ports of an engine answer, as
-// testcontainers-go would say.
-func publishedHost(host string, local bool) string {
-	if set := os.Getenv(hostOverride); set != "" {
-		return set
+// publishedHost is where testcontainers-go expects the engine's published ports. It
+// takes a leftover /.dockerenv for a container and then looks for them at the
+// default gateway; where the engine is local, it is told better.
+func (e *Engine) publishedHost(ctx context.Context) (string, error) {
+	if e.Local && os.Getenv(hostOverride) == "" {
+		if err := os.Setenv(hostOverride, "127.0.0.1"); err != nil {
+			return "", err
+		}
 	}
-	if u, err := url.Parse(host); err == nil && u.Hostname() != "" {
-		return u.Hostname()
+	provider, err := testcontainers.NewDockerProvider()
+	if err != nil {
+		return "", err
 	}
-	if local {
-		return "127.0.0.1"
-	}
-	return "localhost"
+	defer provider.Close()
+	return provider.DaemonHost(ctx)
 }

@@ -130,15 +130,6 @@ func TestPrepareTestcontainersKeepsWhatTheUserSet(t *testing.T) {
 	assert.Equal(t, session, os.Getenv("TESTCONTAINERS_SESSION_ID"))
 }
 
-func TestPublishedHost(t *testing.T) {
-	cleanEngineEnvironment(t)
-	assert.Equal(t, "127.0.0.1", publishedHost(defaultDockerHost, true))
-	assert.Equal(t, "localhost", publishedHost(defaultDockerHost, false))
-	assert.Equal(t, "10.0.0.1", publishedHost("tcp://10.0.0.1:2375", false))
-	t.Setenv(hostOverride, "docker.test")
-	assert.Equal(t, "docker.test", publishedHost("tcp://10.0.0.1:2375", false))
-}
-
 func TestEngineInstallable(t *testing.T) {
 	const debian, ubuntu, fedora = "PRETTY_NAME=\"Debian GNU/Linux 12\"\nID=debian\n", "ID=ubuntu\nID_LIKE=\"debian\"\n", "ID=fedora\nVARIANT=\"not debian\"\n"
 	assert.NoError(t, engineInstallable("", 0, debian))

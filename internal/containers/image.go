@@ -57,11 +57,11 @@ type imageEngine interface {
 // the DefaultImageRecipes. Progress gets lines for people: what is pulled or built,
 // and why; nil drops them.
 func NewImages(e *Engine, progress func(line string), recipes ...ImageRecipe) (*Images, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("rehearsal-%d", os.Getuid()))
+	if cache, err := os.UserCacheDir(); err == nil {
+		dir = filepath.Join(cache, "rehearsal")
 	}
-	shop := &ImageWorkshop{Arch: e.Arch, Dir: filepath.Join(cache, "rehearsal")}
+	shop := &ImageWorkshop{Arch: e.Arch, Dir: dir}
 	if err := os.MkdirAll(shop.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make a folder to build images in: %w; set XDG_CACHE_HOME to a folder that can be written", err)
 	}

@@ -414,6 +414,44 @@ func thingsOf(t *testing.T, e *Engine, session string) []string {
 	return all
 }
 
+func TestEngineIsDescribed(t *testing.T) {
+	e, _ := realEngine(t, nil)
+	assert.NotEmpty(t, e.Version)
+	assert.Regexp(t, `^1\.\d+$`, e.API)
+	assert.Positive(t, e.CPUs)
+	assert.NotEmpty(t, e.PublishedHost)
+	if e.Local {
+		assert.Equal(t, e.PublishedHost, os.Getenv(hostOverride))
+	}
+}
+
+// The trap: with a leftover /.dockerenv, testcontainers-go would look for the port
+// at the default gateway, and hang.
+func TestPublishedPortsAnswerWhereTheEngineSays(t *testing.T) {
+	e, _ := realEngine(t, nil, "haproxy:2.6")
+	c := runImage(t, "haproxy:2.6",
+		testcontainers.WithExposedPorts("80/tcp"),
+		putFile("/usr/local/etc/haproxy/haproxy.cfg", "defaults\n mode http\n timeout client 1s\nfrontend f\n bind :80\n http-request return status 200\n"),
+		testcontainers.WithWaitStrategy(wait.ForHTTP("/").WithPort("80/tcp").WithPollInterval(5*time.Millisecond)),
+	)
+	host, err := c.Host(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, e.PublishedHost, host)
+	port, err := c.MappedPort(t.Context(), "80/tcp")
+	require.NoError(t, err)
+	conn, err := net.Dial("tcp", net.JoinHostPort(e.PublishedHost, port.Port()))
+	require.NoError(t, err)
+	assert.NoError(t, conn.Close())
+	if !e.Local {
+		return
+	}
+	ip, err := c.ContainerIP(t.Context())
+	require.NoError(t, err)
+	conn, err = net.Dial("tcp", net.JoinHostPort(ip, "80"))
+	require.NoError(t, err, "a local engine's containers can be dialled directly")
+	assert.NoError(t, conn.Close())
+}
+
 func TestSurvey(t *testing.T) {
 	realEngine(t, nil, "haproxy:2.6")
 	found := map[string]EngineFinding{}

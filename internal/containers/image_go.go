@@ -155,11 +155,19 @@ func (w *ImageWorkshop) goBuild(ctx context.Context, b imageGoBuild) ([]byte, er
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, b.Package)...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+w.Arch, "GOWORK=off")
+	cmd.Env = w.goEnv()
+	if b.Mod != "" {
+		cmd.Env = append(cmd.Env, "GOWORK=off") // it is in no workspace that may be around
+	}
 	if _, err := imageRun(cmd); err != nil {
 		return nil, fmt.Errorf("build %s in %s: %w", b.Package, dir, err)
 	}
 	return os.ReadFile(out)
+}
+
+// goEnv is the environment in which Go builds static programs for the engine.
+func (w *ImageWorkshop) goEnv() []string {
+	return append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+w.Arch)
 }
 
 // goBuildSource builds a program from its one source file, which needs nothing
@@ -201,9 +209,9 @@ func (w *ImageWorkshop) goSources(ctx context.Context, dir, pkg, tags string) (s
 	if err := imageGoTool(); err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-tags", tags, "-json=Dir,Standard,Module,GoFiles,EmbedFiles,Error", pkg)
+	cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-tags", tags, "-json=Dir,Standard,Module,GoFiles,SFiles,HFiles,EmbedFiles", pkg)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+w.Arch, "GOWORK=off")
+	cmd.Env = w.goEnv()
 	out, err := imageRun(cmd)
 	if err != nil {
 		return "", fmt.Errorf("list the source of %s in %s: %w", pkg, dir, err)
@@ -232,18 +240,19 @@ func (w *ImageWorkshop) goSources(ctx context.Context, dir, pkg, tags string) (s
 }
 
 // goSourceFiles names, from the output of go list, the files that can change while
-// go.sum does not: those of the main module, its go.mod and its go.sum.
+// go.sum does not: those of the main module and of modules that a local folder
+// replaces, their go.mod and go.sum.
 func goSourceFiles(list []byte) ([]string, error) {
 	var files []string
 	for in := json.NewDecoder(bytes.NewReader(list)); ; {
 		var p struct {
-			Dir      string
-			Standard bool
-			Module   *struct {
-				Main  bool
-				GoMod string
+			Dir    string
+			Module *struct {
+				Main    bool
+				GoMod   string
+				Replace *struct{ Version string }
 			}
-			GoFiles, EmbedFiles []string
+			GoFiles, SFiles, HFiles, EmbedFiles []string
 		}
 		if err := in.Decode(&p); errors.Is(err, io.EOF) {
 			slices.Sort(files)
@@ -251,10 +260,10 @@ func goSourceFiles(list []byte) ([]string, error) {
 		} else if err != nil {
 			return nil, err
 		}
-		if p.Standard || p.Module == nil || !p.Module.Main {
-			continue
+		if m := p.Module; m == nil || !m.Main && (m.Replace == nil || m.Replace.Version != "") {
+			continue // of the standard library, or fixed by go.sum
 		}
-		for _, name := range append(p.GoFiles, p.EmbedFiles...) {
+		for _, name := range slices.Concat(p.GoFiles, p.SFiles, p.HFiles, p.EmbedFiles) {
 			files = append(files, filepath.Join(p.Dir, name))
 		}
 		files = append(files, p.Module.GoMod)

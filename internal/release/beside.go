@@ -8,7 +8,7 @@ func (r *run) beside() error {
 	steps := r.plan.Schedule(0)
 	if r.stable == nil {
 		steps = steps[len(steps)-1:]
-		r.decide("no version was ever good: %s gets all the traffic at once", r.new.Name)
+		r.decide(true, "no version was ever good: %s gets all the traffic at once", r.new.Name)
 	}
 	r.step("start %s", r.new.Name)
 	if err := r.deployNew(0); err != nil {
@@ -36,7 +36,7 @@ func (r *run) beside() error {
 			return err
 		}
 		if i < len(steps)-1 {
-			r.decide("go on: nothing wrong at %s in %s", percent(s.Share), brief(s.Bake))
+			r.decide(true, "go on: nothing wrong at %s in %s", percent(s.Share), brief(s.Bake))
 		}
 	}
 	if r.stable != nil {

@@ -119,6 +119,7 @@ func TestFindingsInACanary(t *testing.T) {
 			`release.yaml:13: warning: "failed check" does not take the release back: it would stop half-way and wait for a person; add "failed check"`}},
 		{"within: 2m", "within: 20m", nil, []string{
 			"release.yaml:14: warning: a rollback may take 20m, longer than the whole release with 15m: users would wait that long; want a rollback that is faster than the release"}},
+		{"within: 2m", "within: 15m", nil, []string{}},
 		{"  within: 2m\n", "", nil, []string{
 			`release.yaml:11: error: nothing says how long a rollback may take: it could not fail; add "within: 2m" to the rollback, say`}},
 		{"  decides: on-call release engineer\n", "", nil, []string{

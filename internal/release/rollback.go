@@ -42,7 +42,7 @@ func (r *run) stop(why *reason) error {
 // only then the new version is retired.
 func (r *run) rollBack(why *reason) error {
 	r.out.RollbackBegan = r.h.Now()
-	r.decide("roll back to %s: %s", r.stable.Name, why.detail)
+	r.decide(false, "roll back to %s: %s", r.stable.Name, why.detail)
 	failed, err := r.restore()
 	if err != nil {
 		return err
@@ -58,7 +58,8 @@ func (r *run) rollBack(why *reason) error {
 		if r.kept > 0 {
 			left = fmt.Sprintf("it has only %d of its %s, and %s runs on without traffic", r.kept, replicas(r.whole), r.new.Name)
 		}
-		r.end(Stuck, "stuck: %s; the rollback failed: %v: %s, %s", why.detail, failed, r.serves(), left)
+		r.end(Stuck, "stuck: %s; the rollback failed, %s did not become healthy: %s: %s, %s",
+			why.detail, r.stable.Name, without(stage.ErrUnhealthy, failed), r.serves(), left)
 		return nil
 	}
 	r.out.TrafficBack = r.h.Now()

@@ -60,7 +60,7 @@ func (r *run) roll() error {
 			return err
 		}
 		if n < wanted {
-			r.decide("go on: nothing wrong with %s in %s", replicas(n), brief(bake))
+			r.decide(true, "go on: nothing wrong with %s in %s", replicas(n), brief(bake))
 		}
 	}
 	return nil

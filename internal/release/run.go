@@ -124,7 +124,7 @@ func (r *run) before() error {
 			return refusal(err)
 		}
 	}
-	return refusal(r.trouble())
+	return nil
 }
 
 // refusal is err where it is a reason to stop before anything is deployed.
@@ -187,7 +187,7 @@ func (r *run) deployNew(replicas int) error {
 	r.deployed = true
 	err := r.st.Deploy(r.ctx, v)
 	if errors.Is(err, stage.ErrUnhealthy) && r.ctx.Err() == nil {
-		return &reason{cause: CauseHealth, detail: fmt.Sprintf("%s did not become healthy: %v", v.Name, err)}
+		return &reason{cause: CauseHealth, detail: fmt.Sprintf("%s did not become healthy: %s", v.Name, without(stage.ErrUnhealthy, err))}
 	}
 	if err != nil {
 		return fmt.Errorf("deploying %s: %w", v.Name, err)
@@ -241,7 +241,11 @@ func (r *run) probe(p stage.Probe, c Cause) error {
 	}
 	err := prober.Probe(r.ctx, p)
 	if errors.Is(err, stage.ErrProbe) && r.ctx.Err() == nil {
-		return &reason{cause: c, detail: fmt.Sprintf("%s failed: %v: %v", c, p, err)}
+		what := without(stage.ErrProbe, err)
+		if !strings.HasPrefix(what, p.String()) {
+			what = p.String() + ": " + what
+		}
+		return &reason{cause: c, detail: fmt.Sprintf("%s failed: %s", c, what)}
 	}
 	if err != nil {
 		return fmt.Errorf("%v: %w", p, err)
@@ -249,18 +253,25 @@ func (r *run) probe(p stage.Probe, c Cause) error {
 	return r.trouble()
 }
 
+// without is err's text without the words of the kind of error that it wraps, which
+// the sentence around it says already.
+func without(kind, err error) string {
+	return strings.TrimPrefix(err.Error(), kind.Error()+": ")
+}
+
 func (r *run) step(format string, args ...any) {
 	r.h.Record(stage.Event{Kind: stage.Stepped, Version: r.new.Name, Detail: fmt.Sprintf(format, args...)})
 }
 
-func (r *run) decide(format string, args ...any) string {
-	return r.h.Record(stage.Event{Kind: stage.Decided, Version: r.new.Name, Detail: fmt.Sprintf(format, args...)}).Detail
+// decide records a decision: for the new version (ok) or against it.
+func (r *run) decide(ok bool, format string, args ...any) string {
+	return r.h.Record(stage.Event{Kind: stage.Decided, Version: r.new.Name, OK: ok, Detail: fmt.Sprintf(format, args...)}).Detail
 }
 
 // end notes the result and the sentence that goes with it.
 func (r *run) end(result Result, format string, args ...any) {
 	r.out.Result = result
-	r.out.Detail = r.decide(format, args...)
+	r.out.Detail = r.decide(result == Released, format, args...)
 }
 
 // serving is the one version that everyone is on, or "".

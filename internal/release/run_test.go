@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,10 +144,25 @@ func TestWhatTakesAReleaseBack(t *testing.T) {
 				}
 			})
 		}, release.RolledBack, release.CauseAlarm, `rolled back: the alarm "errors" went off; v1 serves everyone again`},
+		{"the first reason is the one that counts", 2, func(f *fake, _ *release.Plan) {
+			f.when("v2", 10, time.Minute, func(f *fake) {
+				happens(stage.Unhealthy, "v2", "GET /ready: 503", 2)(f)
+				goesOff("errors")(f)
+			})
+		}, release.RolledBack, release.CauseHealth,
+			"rolled back: all 2 replicas of v2 fail their health check: GET /ready: 503; v1 serves everyone again"},
+		{"an alarm that goes off during the pre-release checks refuses it", 2, func(f *fake, p *release.Plan) {
+			p.Checks.Before = []string{"database"}
+			f.h.Watch(func(e stage.Event) {
+				if e.Kind == stage.Probed {
+					goesOff("errors")(f)
+				}
+			})
+		}, release.Refused, release.CauseAlarm, `refused: the alarm "errors" went off; nothing was deployed`},
 		{"an alarm that was red already refuses it", 2, func(f *fake, _ *release.Plan) { goesOff("errors")(f) }, release.Refused, release.CauseAlarm,
 			`refused: the alarm "errors" was red already: it could not tell whether v2 is bad; nothing was deployed`},
 		{"a version that does not become healthy", 2, func(f *fake, _ *release.Plan) { f.unhealthy["v2"] = 1 }, release.RolledBack, release.CauseHealth,
-			"rolled back: v2 did not become healthy: not healthy: 1 of 2 replicas of v2 answers 503; v1 serves everyone again"},
+			"rolled back: v2 did not become healthy: 1 of 2 replicas of v2 answers 503; v1 serves everyone again"},
 		{"all replicas failing their health check", 2, func(f *fake, _ *release.Plan) {
 			f.when("v2", 10, time.Minute, happens(stage.Unhealthy, "v2", "GET /ready: 503", 2))
 		}, release.RolledBack, release.CauseHealth,
@@ -176,17 +192,17 @@ func TestWhatTakesAReleaseBack(t *testing.T) {
 			p.Checks.Before = []string{"payments", "database"}
 			f.probes[connection.String()] = failed("connection refused")
 		}, release.Refused, release.CauseBefore,
-			"refused: pre-release check failed: connection to database: probe failed: connection refused; nothing was deployed"},
-		{"failed test traffic", 2, func(f *fake, p *release.Plan) {
+			"refused: pre-release check failed: connection to database: connection refused; nothing was deployed"},
+		{"failed test traffic, before users met it", 2, func(f *fake, p *release.Plan) {
 			p.Checks.Test = true
 			f.probes[smoke.String()] = failed("GET /products: 500")
 		}, release.RolledBack, release.CauseTest,
-			"rolled back: test traffic failed: smoke requests to v2: probe failed: GET /products: 500; v1 serves everyone again"},
+			"rolled back: test traffic failed: smoke requests to v2: GET /products: 500; v1 serves everyone again"},
 		{"a failed post-release check", 2, func(f *fake, p *release.Plan) {
 			p.Checks.After = true
-			f.probes[smoke.String()] = failed("GET /products: 500")
+			f.probes[smoke.String()] = failed("smoke requests to v2: GET /products: 500") // said once
 		}, release.RolledBack, release.CauseAfter,
-			"rolled back: post-release check failed: smoke requests to v2: probe failed: GET /products: 500; v1 serves everyone again"},
+			"rolled back: post-release check failed: smoke requests to v2: GET /products: 500; v1 serves everyone again"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f, p := newFake(c.replicas), canary()
@@ -209,8 +225,53 @@ func TestWhatTakesAReleaseBack(t *testing.T) {
 			if c.result == release.Refused {
 				assert.NotContains(t, f.calls, fmt.Sprintf("Deploy v2 %d", c.replicas))
 			}
+			if strings.Contains(c.name, "before users") || strings.Contains(c.name, "starts") {
+				assert.Equal(t, []float64{100}, sharesOf(f, "v1"), "no user met v2")
+			}
 		})
 	}
+}
+
+// sharesOf is every share that the version had, in order.
+func sharesOf(f *fake, version string) []float64 {
+	var out []float64
+	for e := range f.h.All(stage.Shifted) {
+		out = append(out, e.Shares[version])
+	}
+	return out
+}
+
+func TestARollingReleaseAllowsAsManyExitsAsItsReplicasInTheEnd(t *testing.T) {
+	f := newFake(20)
+	f.when("v2", 5, time.Minute, happens(stage.Exited, "v2", "exit 1", 9))
+	out, err := f.run(rolling(release.Amount{Count: 1}, 100))
+	require.NoError(t, err)
+	assert.Equal(t, release.Released, out.Result, out.Detail)
+
+	f = newFake(20)
+	f.when("v2", 5, time.Minute, happens(stage.Exited, "v2", "exit 1", 10))
+	out, err = f.run(rolling(release.Amount{Count: 1}, 100))
+	require.NoError(t, err)
+	assert.Equal(t, "rolled back: replicas of v2 exited 10 times (the limit for 20): exit 1; v1 serves everyone again", out.Detail)
+}
+
+func TestOneReleaseAfterTheOther(t *testing.T) {
+	f := newFake(4)
+	v2 := fromTo("v1", "v2")
+	v2.New.Replicas = 2
+	out, err := release.Run(context.Background(), f, canary(), v2, release.Options{})
+	require.NoError(t, err)
+	require.Equal(t, release.Released, out.Result)
+	// What v1 and v2 do from now on does not concern the release of v3, and v1's
+	// replicas do not count for v2's.
+	f.h.Record(stage.Event{Kind: stage.Deployed, Version: "v0", Replicas: 9})
+	f.when("v3", 50, time.Minute, goesOff("errors"))
+	out, err = release.Run(context.Background(), f, rolling(release.Amount{Count: 1}, 100), fromTo("v2", "v3"), release.Options{})
+	require.NoError(t, err)
+	assert.Equal(t, release.RolledBack, out.Result)
+	assert.Equal(t, map[string]int{"v2": 2}, f.running)
+	assert.Equal(t, []string{"Deploy v3 1", "Shift v2 50% v3 50%", "Deploy v2 1", "Wait 5m0s", "Deploy v2 2", "Shift v2 100%", "Retire v3"},
+		f.calls[len(f.calls)-7:])
 }
 
 func TestTheVersionThatServesAlreadyIsRefused(t *testing.T) {
@@ -317,7 +378,7 @@ func TestARollbackThatFails(t *testing.T) {
 		assert.Equal(t, release.Stuck, out.Result)
 		assert.Equal(t, release.CauseAlarm, out.Cause)
 		assert.Equal(t, "v2", out.Serving)
-		assert.Equal(t, `stuck: the alarm "errors" went off; the rollback failed: not healthy: 1 of 2 replicas of v1 answers 503: `+
+		assert.Equal(t, `stuck: the alarm "errors" went off; the rollback failed, v1 did not become healthy: 1 of 2 replicas of v1 answers 503: `+
 			`v2 serves everyone, v2 is left as it is`, out.Detail)
 		assert.InDelta(t, (2 * time.Minute).Seconds(), (out.Ended - out.RollbackBegan).Seconds(), 10)
 		assert.Equal(t, map[string]int{"v2": 2}, f.running)
@@ -387,6 +448,7 @@ func TestAPlanThatCannotBeCarriedOutIsAnError(t *testing.T) {
 		`releasing v2: plan "canary": the shares end at 50 %: they must end at 100 %`:                       {{Share: 50}},
 		`releasing v2: plan "canary": the share of step 2 is 10 %: shares must rise from above 0 to 100 %`:  {{Share: 50}, {Share: 10}, {Share: 100}},
 		`releasing v2: plan "canary": the share of step 1 is 120 %: shares must rise from above 0 to 100 %`: {{Share: 120}},
+		`releasing v2: plan "canary": the share of step 2 is 100 %: shares must rise from above 0 to 100 %`: {{Share: 100}, {Share: 100}},
 		`releasing v2: plan "canary": the shares end at 0 %: they must end at 100 %`:                        nil,
 	} {
 		f, p := newFake(2), canary()

@@ -52,6 +52,7 @@ func TestWindow(t *testing.T) {
 		{berlin, "2026-03-29T03:29:00+02:00", "", "2026-03-29T03:29:00+02:00"},
 		{berlin, "2026-10-25T02:00:00+02:00", "closed at 02:00: open every day 02:30-03:30 Europe/Berlin", "2026-10-25T02:30:00+02:00"},
 		{berlin, "2026-10-25T02:10:00+01:00", "closed at 02:10: open every day 02:30-03:30 Europe/Berlin", "2026-10-25T02:30:00+01:00"},
+		{`hours: "02:30-04:00", zone: Europe/Berlin`, "2026-03-29T01:00:00+01:00", "closed at 01:00: open every day 02:30-04:00 Europe/Berlin", "2026-03-29T03:00:00+02:00"},
 		{twice, "2026-10-25T02:20:00+02:00", "", "2026-10-25T02:20:00+02:00"},
 		{twice, "2026-10-25T02:50:00+02:00", "closed at 02:50: open every day 02:15-02:45 Europe/Berlin", "2026-10-25T02:15:00+01:00"},
 		{twice, "2026-10-25T02:50:00+01:00", "closed at 02:50: open every day 02:15-02:45 Europe/Berlin", "2026-10-26T02:15:00+01:00"},
@@ -63,6 +64,7 @@ func TestWindow(t *testing.T) {
 		{york, "2026-11-01T01:45:00-05:00", "closed at 01:45: open every day 01:00-01:30 America/New_York", "2026-11-02T01:00:00-05:00"},
 
 		{`hours: "00:00-24:00", zone: Europe/Berlin`, "2026-03-29T03:00:00+02:00", "", "2026-03-29T03:00:00+02:00"},
+		{`freeze: [{from: 2026-05-01, to: 2026-05-06}]`, "2026-05-06T23:59:00Z", "frozen from 2026-05-01 to 2026-05-06", "2026-05-07T00:00:00Z"},
 		{`days: [Mon]`, "2026-06-02T12:00:00Z", "closed on Tue: open Mon 00:00-24:00 UTC", "2026-06-08T00:00:00Z"},
 	} {
 		t.Run(c.at, func(t *testing.T) {

@@ -65,7 +65,7 @@ const (
 	Ended     EventKind = "ended"     // the stage closed
 
 	Stepped   EventKind = "step"      // a step of the plan began; Detail names it (recorded by release)
-	Decided   EventKind = "decided"   // a decision of the release: go on, roll back, stop; Detail says why
+	Decided   EventKind = "decided"   // a decision of the release: go on (OK), or roll back or stop; Detail says why
 	Confirmed EventKind = "confirmed" // the steady state was confirmed (recorded by the steps)
 )
 

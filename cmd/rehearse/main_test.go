@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// rehearse is the built command.
+var rehearse string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "rehearse-test")
+	if err != nil {
+		panic(err)
+	}
+	rehearse = filepath.Join(dir, "rehearse")
+	if out, err := exec.Command("go", "build", "-o", rehearse, ".").CombinedOutput(); err != nil {
+		panic(string(out))
+	}
+	status := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+// shop copies the sample shop's files (not its source), so that a test may spoil
+// them, and returns the copy's rehearsal.yaml.
+func shop(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(filepath.Join(dir, "features"), os.DirFS("../../features")))
+	require.NoError(t, os.CopyFS(filepath.Join(dir, "fixtures"), os.DirFS("../../fixtures")))
+	return filepath.Join(dir, "fixtures", "rehearsal.yaml")
+}
+
+// spoil replaces text in a file beside rehearsal.yaml.
+func spoil(t *testing.T, file, old, instead string) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(data), old)
+	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(data), old, instead, 1)), 0o600))
+}
+
+// run runs the command with the environment of this process and more.
+func run(t *testing.T, env []string, args ...string) (output string, status int) {
+	t.Helper()
+	cmd := exec.Command(rehearse, args...)
+	cmd.Env = append(os.Environ(), env...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		require.NoError(t, err)
+	}
+	return out.String(), cmd.ProcessState.ExitCode()
+}
+
+func TestTheSimulatedRehearsalOfTheShopIsVerified(t *testing.T) {
+	dir := t.TempDir()
+	out, status := run(t, nil, "verify", "--file", "../../fixtures/rehearsal.yaml", "--stage", "sim", "--report", dir)
+	require.Equal(t, 0, status, out)
+	assert.Contains(t, out, "VERIFIED")
+	assert.Contains(t, out, "UNDETECTED, as the scenario says")
+	for _, f := range []string{"junit-simulated.xml", "cucumber-simulated.json", "results.ndjson", "summary.txt"} {
+		info, err := os.Stat(filepath.Join(dir, f))
+		require.NoError(t, err)
+		assert.Positive(t, info.Size(), f)
+	}
+	assert.NotContains(t, out, "\x1b", "plain lines, where no terminal is")
+}
+
+func TestTheSameSeedReplaysTheSameHistories(t *testing.T) {
+	histories := func(seed string) map[string]string {
+		dir := t.TempDir()
+		out, status := run(t, nil, "verify", "--file", "../../fixtures/rehearsal.yaml", "--stage", "sim", "--report", dir, "--seed", seed, "../../features/bad_version.feature")
+		require.Equal(t, 0, status, out)
+		files, err := filepath.Glob(filepath.Join(dir, "histories", "*.ndjson"))
+		require.NoError(t, err)
+		require.NotEmpty(t, files)
+		all := map[string]string{}
+		for _, f := range files {
+			data, err := os.ReadFile(f)
+			require.NoError(t, err)
+			all[filepath.Base(f)] = string(data)
+		}
+		return all
+	}
+	first := histories("7")
+	assert.Equal(t, first, histories("7"))
+	assert.NotEqual(t, first, histories("8"))
+}
+
+func TestBadInput(t *testing.T) {
+	type spoiling struct{ file, old, instead string }
+	for name, c := range map[string]struct {
+		spoil spoiling
+		want  []string
+	}{
+		"malformed rehearsal file": {spoiling{"rehearsal.yaml", "service: shop", "servise: shop"}, []string{`rehearsal.yaml:5: unknown key "servise"`}},
+		"malformed feature":        {spoiling{"../features/undetected.feature", "When", "Whenever"}, []string{"undetected.feature:14: not Gherkin"}},
+		"malformed compose file":   {spoiling{"compose.yaml", "services:", "services"}, []string{"compose.yaml:"}},
+		"malformed plan":           {spoiling{"release.yaml", "strategy: canary", "strategy: canarie"}, []string{"release.yaml:4", "canary"}},
+		"shares of 120 %":          {spoiling{"release.yaml", "share: 100%", "share: 120%"}, []string{"release.yaml:8", "120%"}},
+		"malformed alarms":         {spoiling{"alarms.json", `"Threshold": 1.0,`, `"Threshold": "one",`}, []string{"alarms.json:"}},
+		"unknown alarm in plan":    {spoiling{"release.yaml", "shop-p99-latency", "shop-p99-latenzy"}, []string{"release.yaml:10", "shop-p99-latency"}},
+		"unknown alarm in feature": {spoiling{"../features/bad_version.feature", "shop-5xx-rate", "shop-6xx-rate"}, []string{"bad_version.feature:16", `did you mean "shop-5xx-rate"`}},
+		"unknown version":          {spoiling{"../features/undetected.feature", `"v2" is released`, `"v9" is released`}, []string{"undetected.feature:14", `there is no version "v9"`}},
+		"unknown phrase":           {spoiling{"../features/undetected.feature", "the release succeeds", "the release is fine"}, []string{"undetected.feature:15", "no phrase reads", "the release"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := shop(t)
+			spoil(t, filepath.Join(filepath.Dir(file), c.spoil.file), c.spoil.old, c.spoil.instead)
+			out, status := run(t, nil, "verify", "--file", file, "--stage", "sim")
+			assert.Equal(t, 2, status, out)
+			for _, w := range c.want {
+				assert.Contains(t, out, w)
+			}
+			assert.NotContains(t, out, "panic")
+		})
+	}
+}
+
+func TestNothingSelectedIsWrongInput(t *testing.T) {
+	for name, args := range map[string][]string{
+		"unknown tag":       {"--tags", "@nosuch"},
+		"unreadable tags":   {"--tags", "@strategies and not @x"},
+		"no such feature":   {"nosuch.feature"},
+		"no such file":      {"--file", "nosuch.yaml"},
+		"no such stage":     {"--stage", "moon"},
+		"no such flag":      {"--nosuch"},
+		"folder of nothing": {t.TempDir()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, status := run(t, nil, append([]string{"verify", "--file", "../../fixtures/rehearsal.yaml", "--stage", "sim"}, args...)...)
+			assert.Equal(t, 2, status, out)
+			assert.NotEmpty(t, strings.TrimSpace(out))
+		})
+	}
+}
+
+func TestWithoutAnEngineTheContainersAreNotVerified(t *testing.T) {
+	out, status := run(t, []string{"DOCKER_HOST=unix:///nonexistent/docker.sock", "REHEARSAL_INSTALL_DOCKER=no"},
+		"verify", "--file", "../../fixtures/rehearsal.yaml", "../../features/undetected.feature")
+	assert.Equal(t, 3, status, out)
+	assert.Contains(t, out, "NOT VERIFIED: nothing was rehearsed in containers")
+	assert.Contains(t, out, "1 passed")
+}
+
+func TestAKnownBadHarnessIsCaught(t *testing.T) {
+	out, status := run(t, nil, "knownbad", "--file", "../../fixtures/rehearsal.yaml")
+	require.Equal(t, 0, status, out)
+	assert.Contains(t, out, "every one of 5 breakages of the harness turned scenarios red")
+}
+
+func TestStepsListsBothLanguages(t *testing.T) {
+	out, status := run(t, nil, "steps")
+	require.Equal(t, 0, status)
+	assert.Contains(t, out, `When "v2" is released as the "canary" plan says`)
+	assert.Contains(t, out, `もし "v2" を "canary" 計画でリリースする`)
+}
+
+func TestPlanPrintsThePlanAndLintsIt(t *testing.T) {
+	out, status := run(t, nil, "plan", "--file", "../../fixtures/rehearsal.yaml")
+	require.Equal(t, 0, status, out)
+	assert.Contains(t, out, "shop-5xx-rate (within 4m)")
+	file := shop(t)
+	spoil(t, filepath.Join(filepath.Dir(file), "release.yaml"), "{share: 10%, bake: 5m}", "{share: 10%, bake: 1m}")
+	out, status = run(t, nil, "plan", "--file", file)
+	assert.Equal(t, 2, status, out)
+	assert.Contains(t, out, "release.yaml:6")
+}
