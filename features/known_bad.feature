@@ -15,12 +15,13 @@ Feature: Versions of the shop that are really bad
       And version "v2-crashes-at-start" never serves anyone
 
     Scenario: A panic under load
-      When "v2-crashes-under-load" is released as the "canary" plan says
+      When "v2-crashes-under-load" is released as the "all-at-once" plan says
       Then the release is rolled back because of a failed health check
+      And version "v1" serves everyone
       And no acknowledged order is lost or doubled
 
     Scenario: A memory leak
-      When "v2-leaks-memory" is released as the "canary" plan says
+      When "v2-leaks-memory" is released as the "all-at-once" plan says
       Then the release is rolled back
       And the alarm "shop-memory" may go off too
       And the alarm "shop-5xx-rate" may go off too
@@ -43,6 +44,16 @@ Feature: Versions of the shop that are really bad
       Then the alarm "shop-error-logs" goes off within 4 minutes of exposure
       And the alarm "shop-5xx-rate" may go off too
       And all customers are back on "v1" within 30 seconds of the alarm
+      And no acknowledged order is lost or doubled
+
+    Scenario: A call without a time-out, when the payments API is slow
+      Given the "payments" answers 3 seconds late for 6 minutes, from 1 minute after "v2-hangs-on-payments" takes traffic
+      When "v2-hangs-on-payments" is released as the "canary" plan says
+      Then the release is rolled back
+      And the alarm "shop-5xx-rate" may go off too
+      And the alarm "shop-p99-latency" may go off too
+      And the alarm "shop-error-logs" may go off too
+      And version "v1" serves everyone
       And no acknowledged order is lost or doubled
 
   Rule: What no alarm can see, the smoke requests can

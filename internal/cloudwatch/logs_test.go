@@ -254,6 +254,20 @@ func TestLogEventsCanBeRead(t *testing.T) {
 	groups, err := logs.DescribeLogGroups(ctx, &api.DescribeLogGroupsInput{LogGroupNamePrefix: aws.String("/s")})
 	require.NoError(t, err)
 	require.Len(t, groups.LogGroups, 1)
+	for i := range 60 {
+		require.NoError(t, s.CreateLogGroup(fmt.Sprintf("/more/%02d", i)))
+	}
+	require.NoError(t, s.CreateLogGroup("/more/00"), "it exists, and that is well")
+	var names []string
+	all := api.NewDescribeLogGroupsPaginator(logs, &api.DescribeLogGroupsInput{LogGroupNamePrefix: aws.String("/more")})
+	for all.HasMorePages() {
+		page, err := all.NextPage(ctx)
+		require.NoError(t, err)
+		for _, g := range page.LogGroups {
+			names = append(names, *g.LogGroupName)
+		}
+	}
+	assert.Len(t, names, 60)
 	tested, err := logs.TestMetricFilter(ctx, &api.TestMetricFilterInput{FilterPattern: aws.String("ERROR"), LogEventMessages: []string{"ok", "ERROR"}})
 	require.NoError(t, err)
 	require.Len(t, tested.Matches, 1)

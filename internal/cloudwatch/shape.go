@@ -152,8 +152,9 @@ func encodeShape(v reflect.Value) cbor.Value {
 		members := cbor.Map{}
 		eachMember(v, func(name string, member reflect.Value) { members[name] = encodeShape(member) })
 		return members
+	default:
+		panic("cloudwatch: an output has a field of type " + v.Type().String())
 	}
-	panic("cloudwatch: an output has a field of type " + v.Type().String())
 }
 
 // toJSON gives a struct of the SDK as what package json can write with the names
@@ -176,8 +177,9 @@ func plain(v reflect.Value) any {
 			members[string(unicode.ToLower(rune(name[0])))+name[1:]] = plain(member)
 		})
 		return members
+	default:
+		return v.Interface()
 	}
-	return v.Interface()
 }
 
 // eachMember calls f with the members of a struct that are there.

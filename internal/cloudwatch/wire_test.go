@@ -175,7 +175,18 @@ func TestFastPathAndWireAgree(t *testing.T) {
 	assert.Contains(t, strings.Join(brief(made), "\n"), "shop-p99-latency OK -> ALARM")
 	assert.Contains(t, strings.Join(brief(made), "\n"), "shop-5xx-rate ALARM -> OK")
 
-	// What was put is what is described, but for what the server adds.
+	rate, err := wire.cw.DescribeAlarms(ctx, &api.DescribeAlarmsInput{AlarmNames: []string{"shop-5xx-rate"}})
+	require.NoError(t, err)
+	require.Len(t, rate.MetricAlarms, 1)
+	require.Len(t, rate.MetricAlarms[0].Metrics, 4)
+	assert.Equal(t, "100*(FILL(target5xx,0)+FILL(elb5xx,0))/(FILL(requests,0)+FILL(elb5xx,0))", *rate.MetricAlarms[0].Metrics[0].Expression)
+	requests := rate.MetricAlarms[0].Metrics[3]
+	assert.False(t, *requests.ReturnData)
+	assert.Equal(t, "RequestCount", *requests.MetricStat.Metric.MetricName)
+	assert.Equal(t, "LoadBalancer", *requests.MetricStat.Metric.Dimensions[0].Name)
+	assert.EqualValues(t, 60, *requests.MetricStat.Period)
+
+	// What was put is what is kept, but for what the server adds.
 	described := map[string]alarm.Alarm{}
 	for _, status := range wire.Alarms() {
 		a := *status.Alarm
@@ -499,9 +510,9 @@ func TestCallsThatNoSDKMakes(t *testing.T) {
 		}
 		answer, err := http.DefaultClient.Do(r)
 		require.NoError(t, err)
-		defer answer.Body.Close()
 		text, err := io.ReadAll(answer.Body)
 		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
 		return answer.StatusCode, string(text)
 	}
 	const operation = "/service/GraniteServiceVersion20100801/operation/"

@@ -36,7 +36,7 @@ func engineInstallable(variable string, uid int, release string) error {
 	case strings.EqualFold(variable, "no"):
 		return errors.New(EngineInstallVariable + "=no forbids installing Docker")
 	case !debianLike(release):
-		return errors.New("Docker is installed by itself on Debian only; install it from https://docs.docker.com/engine/install")
+		return errors.New("only Debian gets Docker installed by itself; install it from https://docs.docker.com/engine/install")
 	case uid != 0:
 		return errors.New("only root can install Docker; run as root, or: sudo apt-get install docker.io")
 	default:

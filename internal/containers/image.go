@@ -44,6 +44,7 @@ type imageEngine interface {
 	ImageInspect(ctx context.Context, ref string, opts ...client.ImageInspectOption) (client.ImageInspectResult, error)
 	ImagePull(ctx context.Context, ref string, o client.ImagePullOptions) (client.ImagePullResponse, error)
 	ImageLoad(ctx context.Context, archive io.Reader, opts ...client.ImageLoadOption) (client.ImageLoadResult, error)
+	ImageList(ctx context.Context, o client.ImageListOptions) (client.ImageListResult, error)
 	ImageRemove(ctx context.Context, ref string, o client.ImageRemoveOptions) (client.ImageRemoveResult, error)
 	ContainerCreate(ctx context.Context, o client.ContainerCreateOptions) (client.ContainerCreateResult, error)
 	ContainerStart(ctx context.Context, id string, o client.ContainerStartOptions) (client.ContainerStartResult, error)
@@ -180,9 +181,9 @@ func (m *Images) make(ctx context.Context, ref string, recipe ImageRecipe, why s
 		return "", err
 	}
 	defer unlock()
-	old, present, err := m.present(ctx, ref, recipe)
+	id, present, err := m.present(ctx, ref, recipe)
 	if err != nil || present {
-		return old, err
+		return id, err
 	}
 	m.progress(fmt.Sprintf("%s: %sbuilding it from %s", ref, why, recipe.Source()))
 	began := clock.Wall()
@@ -195,15 +196,26 @@ func (m *Images) make(ctx context.Context, ref string, recipe ImageRecipe, why s
 		return "", err
 	}
 	content.config.Labels = map[string]string{ImageBuiltLabel: hash, "rehearsal.source": recipe.Source()}
-	id, err := m.put(ctx, ref, content)
+	id, err = m.put(ctx, ref, content)
 	if err != nil {
 		return "", err
 	}
-	if old != "" && old != id { // the image that had the name before; somebody may still use it
-		_, _ = m.engine.ImageRemove(ctx, old, client.ImageRemoveOptions{PruneChildren: true})
-	}
+	m.sweep(ctx)
 	m.progress(fmt.Sprintf("%s: built from %s in %s", ref, recipe.Source(), imageSeconds(clock.Since(began))))
 	return id, nil
+}
+
+// sweep removes images built here that lost their name to a newer one, except those
+// that a container still uses: their turn comes at a later build.
+func (m *Images) sweep(ctx context.Context) {
+	nameless := make(client.Filters).Add("dangling", "true").Add("label", ImageBuiltLabel)
+	found, err := m.engine.ImageList(ctx, client.ImageListOptions{Filters: nameless})
+	if err != nil {
+		return
+	}
+	for _, image := range found.Items {
+		_, _ = m.engine.ImageRemove(ctx, image.ID, client.ImageRemoveOptions{PruneChildren: true})
+	}
 }
 
 func imageSeconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }

@@ -146,7 +146,7 @@ func debianTools() error {
 		}
 	}
 	if _, err := os.Stat(debianKeyring); err != nil {
-		return errors.New("Debian's package keys are missing; install them: apt-get install debian-archive-keyring")
+		return errors.New("the keys of Debian's packages are missing; install them: apt-get install debian-archive-keyring")
 	}
 	return nil
 }

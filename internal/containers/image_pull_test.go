@@ -30,9 +30,10 @@ type fakeEngine struct {
 	pull  func(ctx context.Context, ref string) (string, error) // the stream of progress messages
 	pulls atomic.Int32
 
-	mu     sync.Mutex
-	images map[string]string // tag -> value of the built label, "" for an original
-	loads  int
+	mu       sync.Mutex
+	images   map[string]string // tag -> value of the built label, "" for an original
+	nameless []image.Summary
+	removed  []string
 }
 
 func newFakeEngine() *fakeEngine { return &fakeEngine{images: map[string]string{}} }
@@ -71,11 +72,19 @@ func (f *fakeEngine) ImageLoad(_ context.Context, archive io.Reader, _ ...client
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.images[tag] = built
-	f.loads++
 	return io.NopCloser(strings.NewReader(`{"stream":"Loaded image: ` + tag + `"}`)), nil
 }
 
-func (f *fakeEngine) ImageRemove(context.Context, string, client.ImageRemoveOptions) (client.ImageRemoveResult, error) {
+func (f *fakeEngine) ImageList(context.Context, client.ImageListOptions) (client.ImageListResult, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return client.ImageListResult{Items: f.nameless}, nil
+}
+
+func (f *fakeEngine) ImageRemove(_ context.Context, ref string, _ client.ImageRemoveOptions) (client.ImageRemoveResult, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.removed = append(f.removed, ref)
 	return client.ImageRemoveResult{}, nil
 }
 

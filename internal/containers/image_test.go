@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/moby/moby/api/types/image"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -104,12 +105,14 @@ func TestImageIsBuiltWhereItCannotBePulled(t *testing.T) {
 func TestImageIsBuiltAgainWhenItsRecipeChanged(t *testing.T) {
 	e := newFakeEngine()
 	e.images["part:1"] = "one"
+	e.nameless = []image.Summary{{ID: "sha256:before"}}
 	made := new(atomic.Int32)
 	m, lines := testImages(t, e, fakeRecipe{ref: "part:1", hash: "two", made: made})
 	id, err := m.Ensure(t.Context(), "part:1")
 	require.NoError(t, err)
 	assert.Equal(t, "sha256:part:1two", id)
 	assert.Zero(t, e.pulls.Load())
+	assert.Equal(t, []string{"sha256:before"}, e.removed)
 	assert.Equal(t, "part:1: its recipe or source has changed; building it from a test", lines()[0])
 }
 

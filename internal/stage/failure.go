@@ -3,6 +3,7 @@ package stage
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -58,8 +59,17 @@ func FailureKinds() []FailureKind {
 
 // Validate says what is missing or out of range for the failure's kind.
 func (f Failure) Validate() error {
-	if f.Share < 0 || f.Share > 100 {
+	switch {
+	case !slices.Contains(FailureKinds(), f.Kind):
+		return fmt.Errorf("unknown failure %q: known are %q", f.Kind, FailureKinds())
+	case !(f.Share >= 0 && f.Share <= 100):
 		return fmt.Errorf("%s: a share of %g %%: must be above 0 and at most 100 %%", f.Kind, f.Share)
+	case f.Delay < 0:
+		return fmt.Errorf("%s: a delay of %v: must be above 0", f.Kind, f.Delay)
+	case f.After < 0:
+		return fmt.Errorf("%s: after %v: must not be before its version takes traffic", f.Kind, f.After)
+	case f.PerRequest < 0:
+		return fmt.Errorf("%s: %d bytes per request: must be above 0", f.Kind, f.PerRequest)
 	}
 	needs := func(ok bool, what string) error {
 		if ok {
@@ -85,7 +95,7 @@ func (f Failure) Validate() error {
 	case MemoryLeak:
 		return needs(f.PerRequest > 0, "perRequest, in bytes")
 	}
-	return fmt.Errorf("unknown failure %q: known are %q", f.Kind, FailureKinds())
+	panic(fmt.Sprintf("no rule for the failure %q", f.Kind))
 }
 
 // Hits says whether f can touch the traffic of version.

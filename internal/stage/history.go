@@ -1,7 +1,9 @@
 package stage
 
 import (
+	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"iter"
 	"maps"
@@ -200,23 +202,61 @@ func (h *History) Err() error {
 }
 
 // ReadHistory reads what a History wrote to its sink. A last line cut short, as a
-// killed run leaves it, is left out.
+// killed run leaves it, is left out; any other damage is an error with its line.
 func ReadHistory(r io.Reader) (*History, error) {
-	h := NewHistory(nil, nil)
-	dec := json.NewDecoder(r)
-	for {
-		var e Event
-		switch err := dec.Decode(&e); err {
-		case nil:
-			h.now = func() time.Duration { return e.At }
-			h.Record(e)
-		case io.EOF, io.ErrUnexpectedEOF:
-			if h.now == nil {
-				h.now = func() time.Duration { return 0 }
-			}
-			return h, nil
-		default:
-			return nil, err
+	var last time.Duration
+	h := NewHistory(func() time.Duration { return last }, nil)
+	lines := bufio.NewReader(r)
+	for n := 1; ; n++ {
+		line, end := lines.ReadBytes('\n')
+		if end != nil && end != io.EOF {
+			return nil, end
 		}
+		if len(line) == 0 {
+			return h, nil
+		}
+		var e Event
+		err := json.Unmarshal(line, &e)
+		if err != nil && end == io.EOF {
+			return h, nil
+		}
+		if err == nil {
+			err = e.follows(n-1, last)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		last = e.At
+		h.Record(e)
 	}
+}
+
+// follows says why e cannot be the event number seq of a history whose last event
+// was at last.
+func (e Event) follows(seq int, last time.Duration) error {
+	complete := true
+	switch e.Kind {
+	case Injected, Landed, Healed:
+		complete = e.Failure != nil
+	case Served:
+		complete = e.Traffic != nil
+	case Changed:
+		complete = e.Alarm != nil
+	case Probed:
+		complete = e.Probe != nil
+	case Audited:
+		complete = e.Writes != nil
+	case Began, Deployed, Unhealthy, Healthy, Exited, Retired, Shifted, Logged, Ended, Stepped, Decided, Confirmed:
+	default:
+		return fmt.Errorf("unknown event %q", e.Kind)
+	}
+	switch {
+	case !complete:
+		return fmt.Errorf("the event %q does not say what it is about", e.Kind)
+	case e.Seq != seq:
+		return fmt.Errorf("event %d where event %d should be: lines are missing", e.Seq, seq)
+	case e.At < last:
+		return fmt.Errorf("event %d is at %v, before the one above it at %v", e.Seq, e.At, last)
+	}
+	return nil
 }

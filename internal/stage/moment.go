@@ -3,7 +3,6 @@ package stage
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -67,7 +66,9 @@ func (s *Scheduled) Planned() []Failure {
 	return fs
 }
 
-// Wait waits as the stage does, and stops on the way to inject and heal.
+// Wait waits as the stage does, and stops on the way to inject and heal: nobody
+// shifts traffic meanwhile, so that what comes next is known beforehand. What falls
+// on the instant at which done holds is left to the next Wait.
 func (s *Scheduled) Wait(ctx context.Context, d time.Duration, done func(*History) bool) (bool, error) {
 	h := s.History()
 	end := h.Now() + d
@@ -78,22 +79,16 @@ func (s *Scheduled) Wait(ctx context.Context, d time.Duration, done func(*Histor
 		next := end
 		for _, p := range s.plans {
 			if at, known := p.next(h); known {
-				next = min(next, max(at, h.Now()))
+				next = min(next, at)
 			}
 		}
-		held := false
-		_, err := s.Stage.Wait(ctx, next-h.Now(), func(h *History) bool {
-			held = done != nil && done(h)
-			return held || slices.ContainsFunc(s.plans, func(p *scheduled) bool {
-				at, known := p.next(h)
-				return known && at <= h.Now()
-			})
-		})
+		held, err := s.Stage.Wait(ctx, max(0, next-h.Now()), done)
 		if held || err != nil {
 			return held, err
 		}
 		if h.Now() >= end {
-			return false, s.act(ctx)
+			err := s.act(ctx)
+			return err == nil && done != nil && done(h), err
 		}
 	}
 }

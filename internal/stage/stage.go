@@ -93,15 +93,19 @@ type Shares map[string]float64
 // Validate reports shares below 0 or above 100, and shares that do not add up to
 // 100 %.
 func (s Shares) Validate() error {
+	if len(s) == 0 {
+		return errors.New("no version has a share: the shares must add up to 100 %")
+	}
 	sum := 0.0
-	for v, p := range s {
-		if p < 0 || p > 100 || math.IsNaN(p) {
+	for _, v := range slices.Sorted(maps.Keys(s)) {
+		p := s[v]
+		if !(p >= 0 && p <= 100) {
 			return fmt.Errorf("the share of version %q is %g %%: a share is from 0 to 100 %%", v, p)
 		}
 		sum += p
 	}
 	if math.Abs(sum-100) > 1e-6 {
-		return fmt.Errorf("the shares %s add up to %g %%: they must add up to 100 %%", s, sum)
+		return fmt.Errorf("the shares %s add up to %.9g %%: they must add up to 100 %%", s, sum)
 	}
 	return nil
 }

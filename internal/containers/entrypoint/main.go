@@ -159,11 +159,8 @@ func readCluster(data string) (*cluster, error) {
 	c.user = or(c.user, "postgres")
 	c.db = or(c.db, c.user)
 	if c.password == "" && c.auth != "trust" {
-		return nil, errors.New("Database is uninitialized and superuser password is not specified.\n" +
-			"       You must specify POSTGRES_PASSWORD to a non-empty value for the\n" +
-			"       superuser. For example, \"-e POSTGRES_PASSWORD=password\" on \"docker run\".\n\n" +
-			"       You may also use \"POSTGRES_HOST_AUTH_METHOD=trust\" to allow all\n" +
-			"       connections without a password. This is *not* recommended.")
+		return nil, errors.New("the database is uninitialized and the superuser password is not specified: set POSTGRES_PASSWORD " +
+			"to a non-empty value, or POSTGRES_HOST_AUTH_METHOD=trust to let everybody in without a password")
 	}
 	return c, nil
 }

@@ -56,7 +56,7 @@ func clearVariables(t *testing.T) {
 func TestReadCluster(t *testing.T) {
 	clearVariables(t)
 	_, err := readCluster("/data")
-	require.ErrorContains(t, err, "superuser password is not specified")
+	require.ErrorContains(t, err, "set POSTGRES_PASSWORD")
 
 	secret := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(secret, []byte("from a file\n"), 0o600))
