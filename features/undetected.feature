@@ -9,8 +9,8 @@ Feature: What no alarm sees is said aloud
 
   Rule: A failure below the alarms' thresholds is reported, not passed over
 
-    Scenario: The new version fails one request in two hundred
-      Given version "v2" fails 0.5% of its requests
+    Scenario: The new version fails one request in five hundred
+      Given version "v2" fails 0.2% of its requests
       When "v2" is released as the "canary" plan says
       Then the release succeeds
       And no alarm sees it, and it is reported as undetected

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -120,14 +119,15 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 				v.Unverified = append(v.Unverified, fmt.Sprintf("nothing was rehearsed in containers: %v", err))
 				continue
 			}
-			if err := r.prepare(ctx, engine, specs); err != nil {
+			images, err := r.images(ctx, engine, specs)
+			if err != nil {
 				v.Unverified = append(v.Unverified, fmt.Sprintf("nothing was rehearsed in containers: %v", err))
 				continue
 			}
 			suite.Parallel = r.Parallel
 			suite.Raise = func(ctx context.Context, setup stage.Setup, seed uint64, sink io.Writer) (stage.Stage, error) {
 				return containers.New(ctx, engine, containers.Options{
-					Setup: setup, Compose: r.Project.Compose, Recipes: r.Project.Recipes, Pace: r.Pace, Keep: r.Keep, Sink: sink, Progress: r.Progress, Seed: seed,
+					Setup: setup, Compose: r.Project.Compose, Images: images, Pace: r.Pace, Keep: r.Keep, Sink: sink, Progress: r.Progress, Seed: seed,
 				})
 			}
 		}
@@ -166,28 +166,21 @@ func (v *Verification) compare(t check.Tolerance) {
 	}
 }
 
-// prepare has every image that the specs need before the first of them starts, so
+// images has every image that the specs need before the first of them starts, so
 // that no scenario waits for a build.
-func (r Rehearsal) prepare(ctx context.Context, e *containers.Engine, specs []*Spec) error {
-	var images []string
-	needed := map[string]bool{}
-	for _, s := range specs {
-		if !s.On(Containers) {
-			continue
-		}
-		for name, v := range r.Project.Setup.Versions {
-			if slices.ContainsFunc(s.Steps, func(t string) bool { return strings.Contains(t, `"`+name+`"`) }) {
-				needed[v.Image] = true
-			}
-		}
+func (r Rehearsal) images(ctx context.Context, e *containers.Engine, specs []*Spec) (*containers.Images, error) {
+	images, err := containers.NewImages(e, r.Progress, r.Project.Recipes...)
+	if err != nil {
+		return nil, err
 	}
-	for name, s := range r.Project.Compose.Services {
-		if name != r.Project.Setup.Service {
-			needed[s.Image] = true
-		}
+	unused := map[string]bool{}
+	for name, v := range r.Project.Setup.Versions {
+		unused[v.Image] = !slices.ContainsFunc(specs, func(s *Spec) bool {
+			return s.On(Containers) && slices.ContainsFunc(s.Steps, func(t string) bool { return strings.Contains(t, `"`+name+`"`) })
+		})
 	}
-	images = slices.Sorted(maps.Keys(needed))
-	return containers.Prepare(ctx, e, images, r.Project.Recipes, r.Progress)
+	needed := slices.DeleteFunc(r.Project.Images(), func(ref string) bool { return unused[ref] })
+	return images, images.EnsureAll(ctx, append(needed, containers.HarnessImages()...)...)
 }
 
 // keepResults writes each result as a line of results.ndjson as soon as it is known,

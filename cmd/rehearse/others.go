@@ -65,20 +65,33 @@ func stepsCommand() *cobra.Command {
 
 func doctorCommand() *cobra.Command {
 	var file string
+	var engineOnly bool
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what a rehearsal needs of this machine, what is missing, and how to get it",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			w := c.OutOrStdout()
+			if engineOnly {
+				e, err := containers.ConnectEngine(c.Context())
+				if err != nil {
+					fmt.Fprintln(w, err)
+					return exitStatus(steps.ExitInconclusive)
+				}
+				fmt.Fprintf(w, "Docker engine %s\n", e.Version)
+				return e.Close()
+			}
 			p, err := project.Load(c.Context(), file)
 			if err != nil {
-				fmt.Fprintf(w, "%v\n", err)
+				return err
 			}
-			missing := err != nil
-			for _, f := range containers.Survey(c.Context(), images(p), recipes(p)) {
-				fmt.Fprintln(w, f)
-				missing = missing || !f.OK
+			missing := false
+			for _, f := range containers.Survey(c.Context(), append(p.Images(), containers.HarnessImages()...), p.Recipes...) {
+				fmt.Fprintf(w, "%-8s %s: %s\n", f.State, f.What, f.Detail)
+				if f.Remedy != "" && f.State != containers.EngineFine {
+					fmt.Fprintf(w, "%-8s %s\n", "", f.Remedy)
+				}
+				missing = missing || f.State == containers.EngineMissing
 			}
 			if missing {
 				return exitStatus(steps.ExitInconclusive)
@@ -87,5 +100,6 @@ func doctorCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVarP(&file, "file", "f", "rehearsal.yaml", "the rehearsal to look at")
+	c.Flags().BoolVar(&engineOnly, "engine", false, "only say whether a Docker engine answers")
 	return c
 }

@@ -194,10 +194,9 @@ func engine(ctx context.Context, progress func(string)) (*containers.Engine, err
 	if err == nil || !errors.Is(err, containers.ErrNoEngine) {
 		return e, err
 	}
-	if !containers.CanInstallEngine() || os.Getenv("REHEARSAL_INSTALL_DOCKER") == "no" {
+	if containers.EngineInstallable() != nil { // refused, or it cannot
 		return nil, err
 	}
-	progress("There is no Docker engine: installing Debian's docker.io (REHEARSAL_INSTALL_DOCKER=no refuses)")
 	if err := containers.InstallEngine(ctx, progress); err != nil {
 		return nil, err
 	}

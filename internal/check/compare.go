@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"rehearsal/internal/stage"
@@ -74,7 +75,7 @@ func Compare(predicted, measured Measures, t Tolerance) []Finding {
 	return []Finding{
 		compareTimes("time to detect", predicted.Detect, measured.Detect, t.Detect),
 		compareTimes("time to restore", predicted.Restore, measured.Restore, t.Restore),
-		compareShares(predicted.FailedShare(), measured.FailedShare(), t.Failed),
+		compareShares(predicted, measured, t.Failed),
 	}
 }
 
@@ -93,9 +94,11 @@ func compareTimes(check string, predicted, measured, tolerance time.Duration) Fi
 	return f
 }
 
-func compareShares(predicted, measured, tolerance float64) Finding {
-	f := passed("failed requests", "predicted %.2f %%, measured %.2f %%", predicted, measured)
-	if d := predicted - measured; d > tolerance || d < -tolerance {
+func compareShares(predicted, measured Measures, tolerance float64) Finding {
+	p, m := predicted.FailedShare(), measured.FailedShare()
+	f := passed("failed requests", "predicted %.2f %% of %d, measured %.2f %% of %d", p, predicted.Requests, m, measured.Requests)
+	const rounding = 1e-9
+	if math.Abs(p-m) > tolerance+rounding {
 		f.Verdict = Failed
 		f.Detail += fmt.Sprintf(": further apart than %g points", tolerance)
 	}

@@ -2,6 +2,8 @@ package check
 
 import (
 	"slices"
+	"strings"
+	"time"
 
 	"rehearsal/internal/alarm"
 	"rehearsal/internal/stage"
@@ -39,20 +41,32 @@ func sharesSum(h *stage.History) Finding {
 	return passed(check, "always")
 }
 
+// onlyDeployedServe holds for shares at once, and for what was answered too: that
+// is recorded a little later than it is sent.
 func onlyDeployedServe(h *stage.History) Finding {
 	const check = "only a deployed version gets traffic"
 	running := map[string]bool{}
+	ended := map[string]time.Duration{} // when versions that do not run any more were retired
 	for _, e := range h.Events() {
 		switch e.Kind {
 		case stage.Deployed:
 			running[e.Version] = true
+			delete(ended, e.Version)
 		case stage.Retired:
 			delete(running, e.Version)
+			ended[e.Version] = e.At
 		case stage.Shifted:
 			for _, v := range e.Shares.Versions() {
 				if !running[v] {
 					return failed(check, "%q got %g %% of the traffic at %s and was not deployed", v, e.Shares[v], short(e.At))
 				}
+			}
+		case stage.Served:
+			if e.Version == "" || e.Traffic.Requests == 0 || running[e.Version] {
+				continue
+			}
+			if at, ran := ended[e.Version]; !ran || e.Traffic.From > at {
+				return failed(check, "%q got %d requests from %s on and was not deployed", e.Version, e.Traffic.Requests, short(e.Traffic.From))
 			}
 		}
 	}
@@ -105,7 +119,7 @@ func noticed(h *stage.History, x Expected) Finding {
 		if !ok {
 			continue
 		}
-		if _, ok := Detected(h, exposed); ok {
+		if _, ok := Detected(h, exposed); ok || decidedAgainst(h, exposed) {
 			continue
 		}
 		if _, bad := Counted(h, exposed, 0, ""); bad > 0 {
@@ -115,24 +129,33 @@ func noticed(h *stage.History, x Expected) Finding {
 	return passed(check, "always")
 }
 
+// decidedAgainst says whether the release was stopped or taken back after since,
+// for whatever reason.
+func decidedAgainst(h *stage.History, since time.Duration) bool {
+	for e := range h.All(stage.Decided) {
+		if e.At >= since && !e.OK {
+			return true
+		}
+	}
+	return false
+}
+
 func healed(h *stage.History) Finding {
 	const check = "every failure is healed"
-	open := map[stage.Failure]bool{}
+	var open []string
 	ended := false
 	for _, e := range h.Events() {
 		switch e.Kind {
 		case stage.Injected:
-			open[*e.Failure] = true
+			open = append(open, e.Failure.String())
 		case stage.Healed:
-			delete(open, *e.Failure)
+			open = slices.DeleteFunc(open, func(f string) bool { return f == e.Failure.String() })
 		case stage.Ended:
 			ended = true
 		}
 	}
-	for f := range open {
-		if ended {
-			return failed(check, "%v was never healed", f)
-		}
+	if ended && len(open) > 0 {
+		return failed(check, "never healed: %s", strings.Join(open, "; "))
 	}
 	return passed(check, "%d still open", len(open))
 }

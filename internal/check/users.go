@@ -7,9 +7,9 @@ import (
 	"rehearsal/internal/stage"
 )
 
-// Counted is how many requests there were and how many failed in [from, to), of
-// one version, or of all where version is ""; to 0 is the end of the history. A
-// piece of traffic counts by where it ends.
+// Counted is how many requests there were and how many failed after from and until
+// to, of one version, or of all where version is ""; to 0 is the end of the history.
+// A piece of traffic counts by where it ends.
 func Counted(h *stage.History, from, to time.Duration, version string) (requests, bad int64) {
 	for e := range h.All(stage.Served) {
 		t := e.Traffic
@@ -28,13 +28,19 @@ func FailedAtMost(h *stage.History, share float64) Finding {
 	check := fmt.Sprintf("at most %g %% failed", share)
 	requests, bad := Counted(h, steady(h), 0, "")
 	if requests == 0 {
-		return failed(check, "there were no requests at all: nothing was shown")
+		return Finding{check, Inconclusive, "there were no requests at all: nothing was shown"}
 	}
 	got := 100 * float64(bad) / float64(requests)
-	if got > share {
-		return failed(check, "%d of %d requests failed: %.3g %%, more than %g %%", bad, requests, got, share)
+	digits := 3
+	if got > share && got < share*1.01 {
+		digits = 9 // so that it does not read "1 %, more than 1 %"
 	}
-	return passed(check, "%d of %d requests failed: %.3g %%", bad, requests, got)
+	f := passed(check, "%d of %d requests failed: %.*g %%", bad, requests, digits, got)
+	if got > share {
+		f.Verdict = Failed
+		f.Detail += fmt.Sprintf(", more than %g %%", share)
+	}
+	return f
 }
 
 // NoneFailed holds when no request failed since the steady state was confirmed.
@@ -86,7 +92,7 @@ func RestoredWithin(h *stage.History, version string, d time.Duration) Finding {
 	}
 	at, ok := Restored(h, from, Lasting)
 	if !ok {
-		return failed(check, "service was not restored: requests still failed %s after %s", short(at-from), what)
+		return failed(check, "service was not restored: no %s without a failed request, the last one %s after %s", short(Lasting), short(at-from), what)
 	}
 	if took := at - from; took > d {
 		return failed(check, "service was restored %s after %s: more than %s", short(took), what, short(d))

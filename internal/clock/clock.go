@@ -50,7 +50,9 @@ func Poll(ctx context.Context, interval time.Duration, done func() (bool, error)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
-			return ctx.Err()
+		}
+		if err := ctx.Err(); err != nil { // even where a tick came at the same time
+			return err
 		}
 	}
 }
@@ -63,10 +65,12 @@ func Every(ctx context.Context, interval time.Duration, f func()) {
 	for {
 		select {
 		case <-t.C:
-			f()
 		case <-ctx.Done():
+		}
+		if ctx.Err() != nil { // even where a tick came at the same time
 			return
 		}
+		f()
 	}
 }
 

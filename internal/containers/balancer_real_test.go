@@ -39,6 +39,13 @@ type balancerBench struct {
 
 func newBalancerBench(t testing.TB, pace float64, versions ...string) *balancerBench {
 	t.Helper()
+	engine := realEngine(t)
+	return startBalancerBench(t, engine, engine.Local, pace, versions...)
+}
+
+// realEngine is the Docker engine, with the balancer's image present.
+func realEngine(t testing.TB) *Engine {
+	t.Helper()
 	ctx := t.Context()
 	engine, err := ConnectEngine(ctx)
 	if errors.Is(err, ErrNoEngine) {
@@ -50,14 +57,31 @@ func newBalancerBench(t testing.TB, pace float64, versions ...string) *balancerB
 	require.NoError(t, err)
 	_, err = images.Ensure(ctx, balancerImage)
 	require.NoError(t, err)
+	return engine
+}
+
+// startBalancerBench starts a balancer on an internal network and, unless direct, on
+// one that can publish ports.
+func startBalancerBench(t testing.TB, engine *Engine, direct bool, pace float64, versions ...string) *balancerBench {
+	t.Helper()
+	ctx := t.Context()
 	name := fmt.Sprintf("rehearsal-balancer-test-%d", clock.Wall().UnixNano())
-	network, err := createNetwork(ctx, engine.Client, name, true, nil)
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, removeNetwork(context.Background(), engine.Client, network)) })
+	networks := []string{name}
+	if !direct {
+		networks = append(networks, name+"-out")
+	}
+	var network *stageNetwork
+	for i := len(networks) - 1; i >= 0; i-- {
+		var err error
+		network, err = createNetwork(ctx, engine.Client, networks[i], i == 0, nil)
+		require.NoError(t, err)
+		t.Cleanup(func() { assert.NoError(t, removeNetwork(context.Background(), engine.Client, network)) })
+	}
 
 	b := &balancerBench{t: t, clock: clock.NewPaced(pace), gateway: network.subnet.Addr().Next(), setup: balancerSetup(versions...)}
+	var err error
 	b.balancer, err = startBalancer(ctx, balancerOptions{
-		Setup: b.setup, Clock: b.clock, Pace: pace, Networks: []string{name}, Direct: engine.Local,
+		Setup: b.setup, Clock: b.clock, Pace: pace, Networks: networks, Direct: direct,
 		OnAccess: func(a access) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -232,6 +256,19 @@ func TestRealBalancerSharesAndProbes(t *testing.T) {
 	assert.ErrorContains(t, b.shift(t.Context(), stage.Shares{"v9": 100}), "v9")
 	assert.ErrorContains(t, b.shift(t.Context(), stage.Shares{"v1": 120}), "120")
 	assert.ErrorContains(t, b.add(t.Context(), "v9", "v9-1", "127.0.0.1:1"), "v9")
+}
+
+func TestRealBalancerThroughPublishedPorts(t *testing.T) {
+	b := startBalancerBench(t, realEngine(t), false, 60, "v1")
+	b.replica("v1", "v1-1")
+	b.awaitHealthy("v1", 1)
+	b.shares(stage.Shares{"v1": 100})
+	status, version, _ := b.ask("/")
+	assert.Equal(t, http.StatusOK, status)
+	assert.Equal(t, "v1", version)
+	status, _ = b.probe("v1", "/")
+	assert.Equal(t, http.StatusOK, status)
+	b.logged(2)
 }
 
 func TestRealBalancerHealth(t *testing.T) {

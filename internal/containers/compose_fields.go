@@ -24,9 +24,9 @@ var composeHonoured = []string{
 
 // composeIdle are the fields that may be there and say nothing about a stage.
 var composeIdle = []string{
-	"build",       // images come by their names
-	"pull_policy", // the same
-	"ports",       // nothing but the balancer is called from outside
+	"build",                                      // images come by their names
+	"pull_policy",                                // the same
+	"ports",                                      // nothing but the balancer is called from outside
 	"attach", "logging", "log_driver", "log_opt", // the stage reads every log itself
 	"profiles", "extends", // the loader has dealt with them
 	"develop", "annotations",

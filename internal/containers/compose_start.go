@@ -66,9 +66,8 @@ func (s *Stage) composed() map[string]types.ServiceConfig {
 	return all
 }
 
-// startServices starts the services, each when what it depends on is as it asks,
-// and returns when all of them are healthy and the dependencies answer.
-func (s *Stage) startServices(ctx context.Context) error {
+// planServices gives every service its address.
+func (s *Stage) planServices() error {
 	configs := s.composed()
 	for _, name := range slices.Sorted(maps.Keys(s.project.Services)) {
 		if _, ours := configs[name]; !ours && name != s.setup.Service {
@@ -92,6 +91,12 @@ func (s *Stage) startServices(ctx context.Context) error {
 			}
 		}
 	}
+	return nil
+}
+
+// startServices starts the services, each when what it depends on is as it asks,
+// and returns when all of them are healthy and the dependencies answer.
+func (s *Stage) startServices(ctx context.Context) error {
 	all, ctx := errgroup.WithContext(ctx)
 	for name, one := range s.services {
 		all.Go(func() error {

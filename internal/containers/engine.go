@@ -161,6 +161,6 @@ func (e *Engine) publishedHost(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer provider.Close()
+	defer func() { _ = provider.Close() }()
 	return provider.DaemonHost(ctx)
 }

@@ -73,7 +73,7 @@ func testcontainersProperties(name string) map[string]string {
 	if err != nil {
 		return nil
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	properties := map[string]string{}
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		if key, value, ok := strings.Cut(lines.Text(), "="); ok {
@@ -129,7 +129,7 @@ func pingEngine(ctx context.Context, host string) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	_, err = c.Ping(ctx, client.PingOptions{})
 	return err
 }

@@ -14,7 +14,7 @@ import (
 	"rehearsal/internal/clock"
 )
 
-// EngineInstallVariable, set to "no", forbids InstallEngine.
+// EngineInstallVariable names the variable that forbids InstallEngine when it is "no".
 const EngineInstallVariable = "REHEARSAL_INSTALL_DOCKER"
 
 // engineStartTimeout is how long one way of starting the engine is given until the
@@ -153,7 +153,7 @@ func startDockerd(log string) error {
 	if err != nil {
 		return err
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 	cmd := exec.Command("dockerd")
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = detached()

@@ -57,7 +57,7 @@ func Survey(ctx context.Context, refs []string, recipes ...ImageRecipe) []Engine
 	if err != nil {
 		return append([]EngineFinding{surveyNoEngine(err)}, surveyTools()...)
 	}
-	defer e.Close()
+	defer func() { _ = e.Close() }()
 	findings := append([]EngineFinding{surveyEngine(e)}, surveyTools()...)
 	findings = append(findings, surveySpace(ctx, e), surveyNetem(ctx))
 	images, err := NewImages(e, nil, recipes...)

@@ -64,7 +64,7 @@ func TestFindEngineStopsAtTheOneThatWasNamed(t *testing.T) {
 func TestFindEngineIsBounded(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, never answers
 	require.NoError(t, err)
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err = findEngine(ctx, []engineHost{{"tcp://" + listener.Addr().String(), "DOCKER_HOST", true}})

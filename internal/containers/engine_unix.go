@@ -4,6 +4,7 @@ package containers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -21,15 +22,12 @@ func imageLock(ctx context.Context, name string) (unlock func(), err error) {
 	select {
 	case err := <-locked:
 		if err != nil {
-			file.Close()
+			_ = file.Close()
 			return nil, fmt.Errorf("lock %s: %w", name, err)
 		}
-		return func() { file.Close() }, nil
+		return func() { _ = file.Close() }, nil
 	case <-ctx.Done():
-		go func() { // whoever has it lets go some time
-			<-locked
-			file.Close()
-		}()
+		go func() { _ = errors.Join(<-locked, file.Close()) }() // whoever has it lets go some time
 		return nil, ctx.Err()
 	}
 }
@@ -43,5 +41,5 @@ func freeSpace(dir string) (int64, error) {
 	if err := syscall.Statfs(dir, &fs); err != nil {
 		return 0, err
 	}
-	return int64(fs.Bavail) * int64(fs.Bsize), nil
+	return int64(fs.Bavail) * int64(fs.Bsize), nil //nolint:unconvert // its type differs between systems
 }

@@ -116,6 +116,7 @@ func (m *Images) ensure(ctx context.Context, ref string) (string, error) {
 	failure := &ImageError{Ref: ref, Tried: []string{"it is not in the engine"}}
 	why := ""
 	if id != "" {
+		failure.Tried[0] = "the one in the engine was built here from what has changed since"
 		why = "its recipe or source has changed; "
 	}
 	if recipe == nil || !recipe.Own() && id == "" {
@@ -124,13 +125,15 @@ func (m *Images) ensure(ctx context.Context, ref string) (string, error) {
 			return id, err
 		}
 		failure.Tried = append(failure.Tried, err.Error())
-		if known := new(unreachableError); !errors.As(err, &known) { // of which there was a line already
+		failure.Remedy = "check its name, log in with `docker login` if its registry asks for it, or bring it in with `docker load` or `docker tag`"
+		if known := new(unreachableError); errors.As(err, &known) { // there was a line about it already
+			failure.Remedy = "let the engine reach the registry (a network, a proxy, a mirror), or bring it in with `docker load` or `docker tag`"
+		} else {
 			why = err.Error() + "; "
 		}
 	}
 	if recipe == nil {
 		failure.Tried = append(failure.Tried, "there is no recipe to build it here")
-		failure.Remedy = "check its name, log in with `docker login` if its registry asks for it, or bring it in with `docker load` or `docker tag`"
 		return "", failure
 	}
 	id, err = m.make(ctx, ref, recipe, why)
@@ -243,12 +246,12 @@ func (m *Images) put(ctx context.Context, ref string, content *ImageContent) (st
 func (m *Images) load(ctx context.Context, name string, content *ImageContent) error {
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(content.writeArchive(w, m.shop.Arch, name)) }()
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	answer, err := m.engine.ImageLoad(ctx, r, client.ImageLoadWithQuiet(true))
 	if err != nil {
 		return fmt.Errorf("load it into the engine: %w", err)
 	}
-	defer answer.Close()
+	defer func() { _ = answer.Close() }()
 	if err := imageStream(answer, nil); err != nil {
 		return fmt.Errorf("load it into the engine: %w", err)
 	}
@@ -292,7 +295,7 @@ func (m *Images) lastLines(ctx context.Context, id string) string {
 	if err != nil {
 		return err.Error()
 	}
-	defer logs.Close()
+	defer func() { _ = logs.Close() }()
 	var text strings.Builder
 	for {
 		header := make([]byte, 8) // of a frame: its last four bytes are its length

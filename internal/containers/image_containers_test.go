@@ -238,7 +238,7 @@ func TestHAProxy(t *testing.T) {
 	require.NoError(t, err)
 	conn, err := net.Dial("tcp", address)
 	require.NoError(t, err)
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, err = io.WriteString(conn, "set server b/one state drain; show servers state b\n")
 	require.NoError(t, err)
 	answer, err := io.ReadAll(conn)
@@ -264,7 +264,7 @@ func TestToxiproxy(t *testing.T) {
 		if err != nil {
 			return "", err
 		}
-		defer resp.Body.Close()
+		defer func() { _ = resp.Body.Close() }()
 		body, err := io.ReadAll(resp.Body)
 		return string(body), err
 	}

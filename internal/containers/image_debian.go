@@ -214,7 +214,7 @@ func (a *debianApt) download(ctx context.Context, packages []debianPackage) ([]s
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(part)
+	defer func() { _ = os.RemoveAll(part) }()
 	if _, err := a.runIn(ctx, part, append([]string{"download"}, names...)...); err != nil {
 		return nil, fmt.Errorf("download Debian packages: %w", err)
 	}

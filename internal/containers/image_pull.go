@@ -118,7 +118,7 @@ func (m *Images) pull(ctx context.Context, ref string) (string, error) {
 		m.progress("pulling " + ref)
 	})
 	if why := new(unreachableError); errors.As(err, &why) {
-		m.progress(why.Error() + ": images come from elsewhere where they can")
+		m.progress(why.Error() + ": images that have a recipe are built here")
 	}
 	if err != nil {
 		return "", err
@@ -132,8 +132,8 @@ func (m *Images) pull(ctx context.Context, ref string) (string, error) {
 func (r *imageRegistries) pull(parent context.Context, engine imageEngine, ref, host string, answered func()) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	silence := &imageSilence{ctx: ctx, cancel: cancel}
-	defer silence.allow(0)
+	silence := &imageSilence{cancel: cancel}
+	defer silence.allow(ctx, 0)
 	go r.judge(ctx, host, silence)
 	auth, err := imageAuth(ctx, ref)
 	if err != nil {
@@ -141,10 +141,10 @@ func (r *imageRegistries) pull(parent context.Context, engine imageEngine, ref, 
 	}
 	answer, err := engine.ImagePull(ctx, ref, client.ImagePullOptions{RegistryAuth: auth})
 	if err == nil {
-		defer answer.Close()
+		defer func() { _ = answer.Close() }()
 		heard := false
 		err = imageStream(answer, func() {
-			silence.allow(r.stall)
+			silence.allow(ctx, r.stall)
 			if !heard {
 				heard = true
 				answered()
@@ -170,15 +170,15 @@ func (r *imageRegistries) pull(parent context.Context, engine imageEngine, ref, 
 // judge decides how long the registry's silence is borne: long if it can be reached
 // from here, briefly if not.
 func (r *imageRegistries) judge(ctx context.Context, host string, silence *imageSilence) {
-	silence.first(r.patience)
+	silence.first(ctx, r.patience)
 	if r.proxied {
-		silence.first(r.reachable)
+		silence.first(ctx, r.reachable)
 		return
 	}
 	probe, cancel := context.WithTimeout(ctx, r.patience*4/5)
 	defer cancel()
 	if r.probe(probe, host) == nil {
-		silence.first(r.reachable)
+		silence.first(ctx, r.reachable)
 	}
 }
 
@@ -186,7 +186,6 @@ var errImageSilence = errors.New("no answer")
 
 // imageSilence ends a context when nothing was heard for some time.
 type imageSilence struct {
-	ctx    context.Context
 	cancel context.CancelCauseFunc
 
 	mu    sync.Mutex
@@ -195,13 +194,13 @@ type imageSilence struct {
 }
 
 // first allows d until something is heard for the first time.
-func (s *imageSilence) first(d time.Duration) { s.set(d, false) }
+func (s *imageSilence) first(ctx context.Context, d time.Duration) { s.set(ctx, d, false) }
 
 // allow says that something was heard, and allows d until the next time; 0 allows
 // any time.
-func (s *imageSilence) allow(d time.Duration) { s.set(d, true) }
+func (s *imageSilence) allow(ctx context.Context, d time.Duration) { s.set(ctx, d, true) }
 
-func (s *imageSilence) set(d time.Duration, heard bool) {
+func (s *imageSilence) set(ctx context.Context, d time.Duration, heard bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.heard && !heard {
@@ -212,7 +211,7 @@ func (s *imageSilence) set(d time.Duration, heard bool) {
 		s.stop()
 	}
 	var wait context.Context
-	wait, s.stop = context.WithCancel(s.ctx)
+	wait, s.stop = context.WithCancel(ctx)
 	if d == 0 {
 		s.stop()
 		return

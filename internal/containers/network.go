@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -168,4 +167,3 @@ func removeNetwork(ctx context.Context, docker client.APIClient, n *stageNetwork
 	_, err := docker.NetworkRemove(ctx, n.id, client.NetworkRemoveOptions{})
 	return ignoreMissing(err)
 }
-

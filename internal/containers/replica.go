@@ -26,6 +26,7 @@ type replica struct {
 	name    string // "v2-1", never given twice on one stage
 	address netip.Addr
 	log     *logTail
+	gauge   gauge
 
 	mu        sync.Mutex
 	container *testcontainers.DockerContainer
@@ -70,6 +71,13 @@ func (r *replica) is() replicaState {
 	return r.state
 }
 
+// runs is how often the replica has exited: the number of its present run.
+func (r *replica) runs() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.exits
+}
+
 func (r *replica) become(to replicaState) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -104,6 +112,7 @@ func (r *replica) create(ctx context.Context, v stage.Version, way *route) error
 	r.container = ctr
 	r.mu.Unlock()
 	s.onExit(ctr.ID, r.exited)
+	s.measure(r)
 	return nil
 }
 
@@ -149,9 +158,7 @@ func (r *replica) exited() {
 	how := s.exitOf(id)
 	r.log.settle(s.life) // what it said last belongs to why
 	r.mu.Lock()
-	if how.code == 137 && !r.killed && !how.memory {
-		how.unexplained = s.memoryLimitOf() > 0
-	}
+	how.silent = how.code == 137 && !r.killed
 	r.exits++
 	if s.clock.Now()-r.startedAt > restartCalm {
 		r.inRow = 0
@@ -282,26 +289,19 @@ func (s *Stage) registered(r *replica) bool {
 	return slices.ContainsFunc(s.balancer.targets(r.version), func(t target) bool { return t.Name == r.name })
 }
 
-func (s *Stage) memoryLimitOf() int64 {
-	if s.setup.MemoryLimit > 0 {
-		return s.setup.MemoryLimit
-	}
-	return memoryLimit(s.project.Services[s.setup.Service])
-}
-
 // healthChanged records what the balancer found out about a replica.
 func (s *Stage) healthChanged(c targetChange) {
-	kind := stage.Healthy
+	kind := stage.Unhealthy
 	switch {
 	case c.State == targetHealthy && c.From == targetUnhealthy:
-	case c.State == targetUnhealthy && c.From == targetHealthy:
-		kind = stage.Unhealthy
-	default:
+		kind = stage.Healthy
+	case c.State != targetUnhealthy:
 		return
 	}
 	s.history.Record(stage.Event{Kind: kind, Version: c.Version, Detail: c.Name + ": " + c.Detail})
 }
 
 // notRunning recognises the engine's refusal to kill or freeze what has ended.
-func notRunning(err error) bool { return containsAny(err.Error(), "is not running", "No such container") }
-
+func notRunning(err error) bool {
+	return containsAny(err.Error(), "is not running", "No such container")
+}

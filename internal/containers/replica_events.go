@@ -6,11 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker/go-units"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
-
 )
 
 // onExit has f called, in a goroutine of its own, each time the container exits.
@@ -72,15 +72,25 @@ func (s *Stage) exitedNow(e events.Message) {
 // An exit is how a container ended.
 type exit struct {
 	code   int
-	memory bool   // the kernel killed it at its memory limit
+	memory bool // the kernel killed it at its memory limit
+	// silent is that it was killed although nobody asked the engine to, which leaves
+	// the kernel: not every engine hears of that.
+	silent bool
+	limit  int64  // its memory limit in bytes; 0 is none
 	err    string // what the engine says, if anything
 }
+
+// outOfMemory says whether the kernel killed it at its memory limit, as far as can
+// be told.
+func (e exit) outOfMemory() bool { return e.memory || (e.silent && e.limit > 0) }
 
 func (e exit) String() string {
 	text := fmt.Sprintf("exited with %d", e.code)
 	switch {
 	case e.memory:
-		text += " (out of memory: killed by the kernel at its memory limit)"
+		text += fmt.Sprintf(" (out of memory: killed by the kernel at its memory limit of %s)", units.BytesSize(float64(e.limit)))
+	case e.silent && e.limit > 0:
+		text += fmt.Sprintf(" (killed by nobody's order: out of memory, with its limit of %s)", units.BytesSize(float64(e.limit)))
 	case e.code == 137:
 		text += " (killed)"
 	case e.code == 143:
@@ -104,7 +114,11 @@ func (s *Stage) exitOf(id string) exit {
 		return exit{code: -1, err: "the engine cannot say how"}
 	}
 	state := info.Container.State
-	return exit{code: state.ExitCode, memory: state.OOMKilled, err: state.Error}
+	e := exit{code: state.ExitCode, memory: state.OOMKilled, err: state.Error}
+	if info.Container.HostConfig != nil {
+		e.limit = info.Container.HostConfig.Memory
+	}
+	return e
 }
 
 // keep remembers a route's container, for Close.
@@ -176,4 +190,3 @@ func (s *Stage) frozen(ctx context.Context, id string) (bool, error) {
 	}
 	return info.Container.State.Status == container.StatePaused, nil
 }
-

@@ -75,16 +75,18 @@ type Stage struct {
 	end        context.CancelCauseFunc
 	background sync.WaitGroup
 
-	mu       sync.Mutex
-	exits    map[string]func() // what to do when the container with that ID exits
-	services map[string]*service
-	versions map[string]*version
-	routes   map[string]*route // by version
-	spare    *route            // for the next version that needs one
-	allRoutes []*route
-	failures []failure
-	secrets  *redactor
-	closed   bool
+	mu         sync.Mutex
+	exits      map[string]func() // what to do when the container with that ID exits
+	services   map[string]*service
+	versions   map[string]*version
+	routes     map[string]*route // by version
+	spare      *route            // for the next version that needs one
+	allRoutes  []*route
+	failures   []failure
+	smokeKeys  []string // of the writes that smoke requests made
+	secrets    *redactor
+	logBudgets map[string]*logBudget
+	closed     bool
 
 	wake atomic.Pointer[context.CancelFunc] // of who waits
 }
@@ -136,18 +138,19 @@ func newStage(e *Engine, o Options) *Stage {
 		o.Progress = func(string) {}
 	}
 	s := &Stage{
-		o:        o,
-		setup:    &o.Setup,
-		project:  o.Compose,
-		engine:   e,
-		docker:   e.Client,
-		images:   o.Images,
-		id:       strings.ToLower(rand.Text())[:8],
-		clock:    clock.NewPaced(o.Pace),
-		exits:    map[string]func(){},
-		services: map[string]*service{},
-		versions: map[string]*version{},
-		routes:   map[string]*route{},
+		o:          o,
+		setup:      &o.Setup,
+		project:    o.Compose,
+		engine:     e,
+		docker:     e.Client,
+		images:     o.Images,
+		id:         strings.ToLower(rand.Text())[:8],
+		clock:      clock.NewPaced(o.Pace),
+		exits:      map[string]func(){},
+		services:   map[string]*service{},
+		versions:   map[string]*version{},
+		routes:     map[string]*route{},
+		logBudgets: map[string]*logBudget{},
 	}
 	s.labels = map[string]string{stageLabel: s.id}
 	s.history = stage.NewHistory(s.clock.Now, o.Sink)
@@ -178,9 +181,10 @@ func (s *Stage) check() error {
 		if _, ok := s.project.Services[d.Name]; !ok {
 			errs = append(errs, fmt.Errorf("the compose file has no service %q, which %s depends on: it has %s",
 				d.Name, s.setup.Service, strings.Join(s.project.ServiceNames(), ", ")))
+			continue
 		}
-		if d.URLFrom != "" && environmentOf(released)[d.URLFrom] == "" {
-			errs = append(errs, fmt.Errorf("service %q has no variable %s, which should hold the address of %s", s.setup.Service, d.URLFrom, d.Name))
+		if err := s.pointsTo(d, environmentOf(released)); err != nil {
+			errs = append(errs, fmt.Errorf("service %s: %w", s.setup.Service, err))
 		}
 	}
 	if len(s.setup.Traffic.Requests) > 0 {
@@ -212,6 +216,9 @@ func (s *Stage) raise(ctx context.Context) (err error) {
 	if err := s.createVolumes(ctx); err != nil {
 		return err
 	}
+	if err := s.planServices(); err != nil {
+		return err
+	}
 	s.watchEngine()
 	s.monitor, err = startMonitor(monitorOptions{
 		Setup: s.setup, Clock: s.clock, History: s.history, Pace: s.o.Pace,
@@ -238,7 +245,7 @@ func (s *Stage) startBalancer(ctx context.Context) error {
 		networks = append(networks, s.outside.name)
 	}
 	b, err := startBalancer(ctx, balancerOptions{
-		Setup: s.setup, Pace: s.o.Pace, Networks: networks, Name: s.inside.name + "-balancer", Labels: maps.Clone(s.labels),
+		Setup: s.setup, Clock: s.clock, Pace: s.o.Pace, Networks: networks, Name: s.inside.name + "-balancer", Labels: maps.Clone(s.labels),
 		Direct: s.engine.Local, OnAccess: s.monitor.access, OnHealth: s.healthChanged,
 	})
 	s.balancer = b

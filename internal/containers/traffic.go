@@ -49,10 +49,10 @@ type traffic struct {
 	options   trafficOptions
 	mix       *trafficMix
 	schedule  *trafficSchedule
-	attacker  *vegeta.Attacker
 	transport *http.Transport
-	abort     context.CancelFunc // cuts what is under way
+	end       context.CancelFunc // ends the schedule
 	cut       context.Context
+	abort     context.CancelFunc // cuts what is under way
 
 	stopFlushing context.CancelFunc
 	work         sync.WaitGroup
@@ -73,8 +73,9 @@ func startTraffic(o trafficOptions) (*traffic, error) {
 	if err != nil {
 		return nil, err
 	}
+	running, end := context.WithCancel(context.Background())
 	t := &traffic{
-		options: o, mix: mix, schedule: &trafficSchedule{rate: o.Load.Rate, began: clock.Wall()},
+		options: o, mix: mix, schedule: &trafficSchedule{rate: o.Load.Rate, began: clock.Wall(), running: running}, end: end,
 		answered: make(chan struct{}), underway: map[uint64]*trafficRequest{}, counts: trafficCounts{},
 	}
 	workers := uint64(min(math.Ceil(o.Load.Rate*o.Load.Timeout.Seconds())+64, trafficWorkers))
@@ -85,7 +86,7 @@ func startTraffic(o trafficOptions) (*traffic, error) {
 		DisableCompression:  true,
 	}
 	t.cut, t.abort = context.WithCancel(context.Background())
-	t.attacker = vegeta.NewAttacker(
+	attacker := vegeta.NewAttacker(
 		vegeta.Client(&http.Client{
 			Transport:     trafficDoor{t},
 			Timeout:       o.Load.Timeout,
@@ -93,7 +94,7 @@ func startTraffic(o trafficOptions) (*traffic, error) {
 		}),
 		vegeta.MaxWorkers(workers),
 	)
-	results := t.attacker.Attack(t.mix.target, t.schedule, 0, "")
+	results := attacker.Attack(t.mix.target, t.schedule, 0, "")
 	t.work.Go(func() {
 		defer close(t.answered)
 		for r := range results {
@@ -109,7 +110,7 @@ func startTraffic(o trafficOptions) (*traffic, error) {
 // stop sends no more requests, waits for the answers of those under way until ctx
 // ends, and records what is left. It returns the error of err.
 func (t *traffic) stop(ctx context.Context) error {
-	t.attacker.Stop()
+	t.end()
 	select {
 	case <-t.answered:
 	case <-ctx.Done():
@@ -157,7 +158,7 @@ func (t *traffic) sent(seq uint64, r *trafficRequest) {
 	t.underway[seq] = r
 	if lag > trafficLag && t.lost == nil {
 		t.lost = fmt.Errorf("%w: a request was sent %v late: this machine cannot send %g requests per second (%d under way); use a smaller rate or a larger machine",
-			stage.ErrLost, lag.Round(time.Millisecond), t.options.Load.Rate, len(t.underway))
+			stage.ErrLost, lag.Round(time.Millisecond), t.schedule.rate, len(t.underway))
 	}
 }
 
@@ -253,16 +254,18 @@ func (trafficNoBody) Close() error             { return nil }
 //	|  /
 //	+---------- elapsed
 type trafficSchedule struct {
-	rate  float64 // per second of wall time
-	began time.Time
+	rate    float64 // per second of wall time
+	began   time.Time
+	running context.Context // ends the schedule
 }
 
 var _ vegeta.Pacer = (*trafficSchedule)(nil)
 
-// Pace says how long to wait for the next request after so many hits. It never
-// stops, and makes up for requests that are late.
-func (s *trafficSchedule) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
-	return max(s.due(hits)-elapsed, 0), false
+// Pace waits until the next request is due after so many hits; requests that are
+// late are made up for. It waits by itself, so that the end of the schedule need not
+// wait for a request.
+func (s *trafficSchedule) Pace(elapsed time.Duration, hits uint64) (wait time.Duration, stop bool) {
+	return 0, clock.Sleep(s.running, s.due(hits)-elapsed) != nil
 }
 
 // Rate is the rate of requests per second of wall time.

@@ -210,6 +210,7 @@ func TestTrafficKnowsWhoDidNotAnswer(t *testing.T) {
 	b := newTrafficBench(t, load, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(versionHeader, "v2")
 		w.WriteHeader(http.StatusEarlyHints)
+		_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the user leaves
 		<-r.Context().Done()
 	})
 	b.await(20)
@@ -272,6 +273,7 @@ func TestTrafficStopCutsWhatDoesNotEnd(t *testing.T) {
 	load.Rate = 2
 	b := newTrafficBench(t, load, func(_ http.ResponseWriter, r *http.Request) {
 		arrived <- struct{}{}
+		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	})
 	<-arrived
@@ -328,14 +330,16 @@ func TestTrafficMix(t *testing.T) {
 }
 
 func TestTrafficSchedule(t *testing.T) {
-	s := &trafficSchedule{rate: 4, began: clock.Wall()}
-	wait, stop := s.Pace(time.Second, 4)
-	assert.Zero(t, wait)
+	running, end := context.WithCancel(t.Context())
+	s := &trafficSchedule{rate: 4, began: clock.Wall(), running: running}
+	_, stop := s.Pace(time.Minute, 6)
+	assert.False(t, stop, "late requests are made up for at once")
+	_, stop = s.Pace(1480*time.Millisecond, 6)
 	assert.False(t, stop)
-	wait, _ = s.Pace(time.Second, 6)
-	assert.Equal(t, 500*time.Millisecond, wait)
-	wait, _ = s.Pace(time.Minute, 6)
-	assert.Zero(t, wait, "late requests are made up for")
+	assert.GreaterOrEqual(t, clock.Since(s.began), 20*time.Millisecond, "the 7th is due at 1.5 s")
+	end()
+	_, stop = s.Pace(0, 1_000_000)
+	assert.True(t, stop, "the end does not wait for the next request")
 	assert.Equal(t, s.began.Add(1500*time.Millisecond), s.intended(6))
 	assert.Equal(t, 15, s.window(s.intended(6)))
 }

@@ -56,10 +56,13 @@ type mishap uint8
 
 const (
 	nothingAmiss mishap = iota
-	oneFailed
+	oneFailed           // by the service
+	oneRefused          // by the balancer
 	oneSlow
 	oneLogged
 )
+
+var mishaps = []mishap{oneFailed, oneRefused, oneSlow, oneLogged}
 
 func (m mishap) String() string {
 	switch m {
@@ -67,6 +70,8 @@ func (m mishap) String() string {
 		return "a request without fault"
 	case oneFailed:
 		return "a single failed request"
+	case oneRefused:
+		return "a single request that the balancer could not have answered"
 	case oneSlow:
 		return "a single slow request"
 	case oneLogged:
@@ -88,7 +93,7 @@ func thinFor(c *alarm.Compiled, s *stage.Setup, pace float64) (what string, thin
 	if realRequests(c, s, pace) < 1 {
 		return "periods without any request look like missing data", true
 	}
-	for _, m := range []mishap{oneFailed, oneSlow, oneLogged} {
+	for _, m := range mishaps {
 		if thinRings(c, s, pace, m) && !thinRings(c, s, 1, m) && !thinRings(c, s, pace, nothingAmiss) {
 			return fmt.Sprintf("%v in a period sets it off, which in production would not", m), true
 		}
@@ -126,8 +131,10 @@ func thinSample(metric alarm.Metric, s *stage.Setup, requests, weight float64, m
 		switch metric.MetricName {
 		case elbRequests, elbTarget2XX:
 			set.Add(1, requests*weight)
-		case elbTarget4XX, elbTarget5XX, elb5XX, elb502, elb503, elb504, elbConnectionErrors:
+		case elbTarget4XX, elbTarget5XX:
 			count(oneFailed)
+		case elb5XX, elb502, elb503, elb504, elbConnectionErrors:
+			count(oneRefused)
 		case elbResponseTime:
 			quick, slow := time.Millisecond, s.Traffic.Timeout
 			if m == oneSlow {

@@ -34,10 +34,10 @@ type Project struct {
 	File      string // rehearsal.yaml
 	Setup     stage.Setup
 	Compose   *types.Project
-	Recipes   map[string]containers.GoRecipe // by image
-	Plan      *release.Plan                  // the team's own
-	Plans     map[string]*release.Plan       // by name, the team's own included
-	Features  string                         // the folder of the specs
+	Recipes   []containers.ImageRecipe // of images that are built here when they cannot be had
+	Plan      *release.Plan            // the team's own
+	Plans     map[string]*release.Plan // by name, the team's own included
+	Features  string                   // the folder of the specs
 	Tolerance check.Tolerance
 }
 
@@ -105,7 +105,7 @@ func (r *reader) yamlError(err error) error {
 }
 
 func (r *reader) project(f yamlFile) *Project {
-	p := &Project{File: r.file, Recipes: map[string]containers.GoRecipe{}, Plans: map[string]*release.Plan{}}
+	p := &Project{File: r.file, Plans: map[string]*release.Plan{}}
 	p.Setup = stage.Setup{
 		Service:    f.Service.Value,
 		Health:     r.health(f.Health),
@@ -126,12 +126,13 @@ func (r *reader) project(f yamlFile) *Project {
 			r.fail(f.Features.Line, "features: there is no folder %s", p.Features)
 		}
 	}
-	for image, b := range f.Images {
+	for _, image := range slices.Sorted(maps.Keys(f.Images)) {
+		b := f.Images[image]
 		if b.Go.Value == "" {
 			r.fail(b.Go.Line, "images: %s: needs \"go\", the folder of the Go program to build", image)
 			continue
 		}
-		p.Recipes[image] = containers.GoRecipe{Dir: r.path(b.Go.Value), Package: ".", Ldflags: b.Ldflags}
+		p.Recipes = append(p.Recipes, containers.GoRecipe{Dir: r.path(b.Go.Value), Package: ".", Ldflags: b.Ldflags}.For(image))
 	}
 	return p
 }
@@ -287,6 +288,20 @@ func (p *Project) Facts(now time.Time) release.Facts {
 		f.Dependencies = append(f.Dependencies, d.Name)
 	}
 	return f
+}
+
+// Images is every image of the compose file and of the versions, sorted.
+func (p *Project) Images() []string {
+	refs := map[string]bool{}
+	for name, s := range p.Compose.Services {
+		if name != p.Setup.Service {
+			refs[s.Image] = true
+		}
+	}
+	for _, v := range p.Setup.Versions {
+		refs[v.Image] = true
+	}
+	return slices.Sorted(maps.Keys(refs))
 }
 
 // Fed says which metrics of a nothing in the staging copy will publish: what the

@@ -3,6 +3,7 @@ package stage
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -209,7 +210,7 @@ func ReadHistory(r io.Reader) (*History, error) {
 	lines := bufio.NewReader(r)
 	for n := 1; ; n++ {
 		line, end := lines.ReadBytes('\n')
-		if end != nil && end != io.EOF {
+		if end != nil && !errors.Is(end, io.EOF) {
 			return nil, end
 		}
 		if len(line) == 0 {
@@ -217,7 +218,7 @@ func ReadHistory(r io.Reader) (*History, error) {
 		}
 		var e Event
 		err := json.Unmarshal(line, &e)
-		if err != nil && end == io.EOF {
+		if err != nil && end != nil { // no newline: cut short
 			return h, nil
 		}
 		if err == nil {

@@ -119,6 +119,7 @@ func (s *Scheduled) act(ctx context.Context) error {
 		}
 		p.injected = true
 		if err := s.Inject(ctx, p.failure); err != nil {
+			p.healed = true // there is nothing to heal
 			return fmt.Errorf("injecting %v: %w", p.failure, err)
 		}
 		p.healAt = h.Now() + p.lasts

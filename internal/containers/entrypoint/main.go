@@ -215,7 +215,7 @@ func (c *cluster) initdb() error {
 		if err != nil {
 			return err
 		}
-		defer os.Remove(file.Name())
+		defer func() { _ = os.Remove(file.Name()) }()
 		if _, err := file.WriteString(c.password + "\n"); err != nil {
 			return err
 		}
@@ -311,7 +311,7 @@ func (c *cluster) runScript(script string) error {
 		if err != nil {
 			return err
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }()
 		text, err := gzip.NewReader(file)
 		if err != nil {
 			return err
@@ -409,7 +409,7 @@ func unpack(from, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	in := tar.NewReader(bufio.NewReaderSize(file, 1<<20))
 	for {
 		h, err := in.Next()

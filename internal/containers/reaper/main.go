@@ -111,7 +111,7 @@ func (r *reaper) collect(ctx context.Context, listener net.Listener) [][]string 
 			ctxDone()
 			mu.Unlock()
 			go func() {
-				defer conn.Close()
+				defer func() { _ = conn.Close() }()
 				lines := bufio.NewScanner(conn)
 				for lines.Scan() {
 					if filter := parseFilter(lines.Text()); len(filter) > 0 {
@@ -133,7 +133,7 @@ func (r *reaper) collect(ctx context.Context, listener net.Listener) [][]string 
 		}
 	}()
 	<-over.Done()
-	listener.Close()
+	_ = listener.Close()
 	mu.Lock()
 	defer mu.Unlock()
 	all := make([][]string, 0, len(filters))
@@ -282,7 +282,7 @@ func (e engine) call(ctx context.Context, method, path string, out any) error {
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	switch {
 	case err != nil:

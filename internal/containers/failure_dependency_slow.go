@@ -1,0 +1,44 @@
+package containers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"rehearsal/internal/clock"
+	"rehearsal/internal/stage"
+)
+
+// dependencySlow lets the answers of a dependency through later.
+type dependencySlow struct{ failureBase }
+
+func (f *dependencySlow) inject(ctx context.Context) (bool, error) {
+	return f.s.onRoutes(f.Failure, func(r *route) error { return f.routeMade(ctx, r) })
+}
+
+func (f *dependencySlow) routeMade(ctx context.Context, r *route) error {
+	if err := f.s.settle(r); err != nil {
+		return err
+	}
+	d, _ := f.s.setup.Dependency(f.Dependency)
+	door, err := f.s.door(r, f.Dependency)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, landWithin+10*f.Delay)
+	defer cancel()
+	began := clock.Wall()
+	// An error is an answer, too, or none at all: what counts is when.
+	asked := f.s.askDependency(ctx, d, door, f.s.releasedEnvironment(nil))
+	took := clock.Since(began)
+	if !isDelayed(took, f.Delay) {
+		return fmt.Errorf("%w: %s answered after %s (%v)", stage.ErrNotLanded, f.Dependency, took.Round(time.Millisecond), asked)
+	}
+	f.land("%s got an answer of %s after %s", r.version, f.Dependency, took.Round(time.Millisecond))
+	return nil
+}
+
+func (f *dependencySlow) heal(context.Context) error {
+	_, err := f.s.onRoutes(f.Failure, f.s.settle)
+	return err
+}

@@ -1,0 +1,262 @@
+package containers
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rehearsal/internal/clock"
+	"rehearsal/internal/stage"
+)
+
+// probeWithin bounds one answer of a dependency, in wall time.
+const probeWithin = 10 * time.Second
+
+// Probe asks a version, or what it depends on, and records the answer.
+func (s *Stage) Probe(ctx context.Context, p stage.Probe) (err error) {
+	ctx, leave := s.enter(ctx)
+	defer leave(&err)
+	if _, known := s.setup.Versions[p.Version]; p.Version != "" && !known {
+		return fmt.Errorf("%v: there is no version %q", p, p.Version)
+	}
+	var said string
+	switch p.Kind {
+	case stage.ProbeDependency:
+		said, err = s.probeDependency(ctx, p)
+	case stage.ProbeSmoke:
+		said, err = s.probeSmoke(ctx, p)
+	default:
+		return fmt.Errorf("unknown probe %q", p.Kind)
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if err != nil {
+		if !errors.Is(err, stage.ErrProbe) {
+			return err
+		}
+		said = err.Error()
+	}
+	s.history.Record(stage.Event{Kind: stage.Probed, Version: p.Version, Probe: &p, OK: err == nil, Detail: said})
+	return err
+}
+
+func failed(p stage.Probe, format string, args ...any) error {
+	return fmt.Errorf("%w: %v: %w", stage.ErrProbe, p, fmt.Errorf(format, args...))
+}
+
+// probeDependency connects as the version would: with its variables, by its route.
+// Without a version it connects as the compose file says, straight.
+func (s *Stage) probeDependency(ctx context.Context, p stage.Probe) (string, error) {
+	d, ok := s.setup.Dependency(p.Dependency)
+	if !ok {
+		return "", fmt.Errorf("%v: %s has no such dependency", p, s.setup.Service)
+	}
+	door, environment := s.directPath(d), s.releasedEnvironment(nil)
+	if p.Version != "" {
+		way, err := s.routeOf(ctx, p.Version)
+		if err != nil {
+			return "", err
+		}
+		if door, err = s.door(way, d.Name); err != nil {
+			return "", err
+		}
+		environment = s.environmentIn(p.Version)
+	}
+	if err := s.pointsTo(d, environment); err != nil {
+		return "", failed(p, "%w", err)
+	}
+	began := clock.Wall()
+	ctx, cancel := context.WithTimeoutCause(ctx, probeWithin, fmt.Errorf("no answer within %s", probeWithin))
+	defer cancel()
+	if err := s.askDependency(ctx, d, door, environment); err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		return "", failed(p, "%w", err)
+	}
+	return fmt.Sprintf("%s answered after %s", d.Name, clock.Since(began).Round(time.Millisecond)), nil
+}
+
+// environmentIn is the variables of the version as its replicas would get them,
+// with what is injected.
+func (s *Stage) environmentIn(name string) map[string]string {
+	v := s.setup.Versions[name]
+	if d := s.version(name); d != nil {
+		v = d.Version
+	}
+	spec := containerSpec{environment: s.releasedEnvironment(&v)}
+	for _, f := range s.failuresOf(name) {
+		f.replicaCreated(&spec)
+	}
+	return spec.environment
+}
+
+// pointsTo says what is wrong with the address of a dependency in the variables.
+func (s *Stage) pointsTo(d stage.Dependency, environment map[string]string) error {
+	if d.URLFrom == "" {
+		return nil
+	}
+	value, set := environment[d.URLFrom]
+	if !set || value == "" {
+		return fmt.Errorf("the variable %s, which should hold the address of %s, is not set", d.URLFrom, d.Name)
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" {
+		return fmt.Errorf("the variable %s should hold the address of %s, and is no address", d.URLFrom, d.Name)
+	}
+	if names := aliasesOf(s.project.Services[d.Name]); !slices.Contains(names, u.Hostname()) {
+		return fmt.Errorf("the variable %s should hold the address of %s, and names the host %q", d.URLFrom, d.Name, u.Hostname())
+	}
+	port := u.Port()
+	if port == "" {
+		port = defaultPort(u.Scheme)
+	}
+	if port != strconv.Itoa(d.Port) {
+		return fmt.Errorf("the variable %s names port %s of %s, which listens on %d", d.URLFrom, port, d.Name, d.Port)
+	}
+	return nil
+}
+
+func defaultPort(scheme string) string {
+	switch scheme {
+	case "https":
+		return "443"
+	case "postgres", "postgresql":
+		return "5432"
+	}
+	return "80"
+}
+
+// probeSmoke sends every smoke request to the version and looks at the answers.
+func (s *Stage) probeSmoke(ctx context.Context, p stage.Probe) (string, error) {
+	if len(s.setup.Smoke) == 0 {
+		return "", fmt.Errorf("%v: the setup has no smoke requests", p)
+	}
+	known := s.acknowledgedKeys()
+	for _, one := range s.setup.Smoke {
+		key := "smoke-" + strings.ToLower(rand.Text())
+		acknowledged := key
+		if len(known) > 0 {
+			acknowledged = known[len(known)-1]
+		}
+		request := fillIn(one.Request, key, acknowledged)
+		within := one.Within
+		if within <= 0 {
+			within = s.setup.Traffic.Timeout
+		}
+		if within <= 0 {
+			within = probeWithin
+		}
+		ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("no answer within %s", within))
+		status, body, err := s.call(ctx, p.Version, request)
+		cause := context.Cause(ctx)
+		cancel()
+		name := fmt.Sprintf("%s (%s %s)", one.Name, request.Method, request.Path)
+		switch {
+		case err != nil && cause != nil:
+			return "", failed(p, "%s: %w", name, cause)
+		case err != nil:
+			return "", failed(p, "%s: %w", name, err)
+		case one.Expect != 0 && status != one.Expect:
+			return "", failed(p, "%s: answered %d, expected %d: %s", name, status, one.Expect, s.secrets.redact(shorten(body)))
+		case one.Expect == 0 && status >= 500:
+			return "", failed(p, "%s: answered %d: %s", name, status, s.secrets.redact(shorten(body)))
+		case !strings.Contains(body, one.Contains):
+			return "", failed(p, "%s: the answer does not contain %q: %s", name, one.Contains, s.secrets.redact(shorten(body)))
+		}
+		if one.Write && status/100 == 2 {
+			known = append(known, key)
+			s.mu.Lock()
+			s.smokeKeys = append(s.smokeKeys, key)
+			s.mu.Unlock()
+		}
+	}
+	return fmt.Sprintf("%d requests answered well", len(s.setup.Smoke)), nil
+}
+
+func shorten(body string) string {
+	const most = 200
+	body = oneLine(body)
+	if len(body) > most {
+		return strings.ToValidUTF8(body[:most], "") + "…"
+	}
+	return body
+}
+
+// fillIn puts the keys into a request.
+func fillIn(r stage.Request, key, acknowledged string) stage.Request {
+	fill := strings.NewReplacer("{key}", key, "{acknowledged}", acknowledged).Replace
+	r.Path, r.Body = fill(r.Path), fill(r.Body)
+	headers := make(map[string]string, len(r.Headers))
+	for name, value := range r.Headers {
+		headers[name] = fill(value)
+	}
+	r.Headers = headers
+	if r.Method == "" {
+		r.Method = http.MethodGet
+	}
+	return r
+}
+
+const answerMost = 1 << 20 // bytes of an answer that are looked at
+
+// call sends one request to a version, past the shares.
+func (s *Stage) call(ctx context.Context, version string, r stage.Request) (status int, body string, err error) {
+	request, err := http.NewRequestWithContext(ctx, r.Method, s.balancer.probeURL()+r.Path, strings.NewReader(r.Body))
+	if err != nil {
+		return 0, "", err
+	}
+	for name, value := range r.Headers {
+		request.Header.Set(name, value)
+	}
+	request.Header.Set(versionHeader, version)
+	return send(request)
+}
+
+// send sends a request on a connection of its own, and follows no redirect.
+func send(request *http.Request) (status int, body string, err error) {
+	request.Close = true
+	transport := &http.Transport{DisableKeepAlives: true, Proxy: nil}
+	defer transport.CloseIdleConnections()
+	answer, err := transport.RoundTrip(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(answer.Body, answerMost))
+	return answer.StatusCode, string(data), err
+}
+
+// directPath is where this process reaches a dependency past all failures.
+func (s *Stage) directPath(d stage.Dependency) string {
+	if s.engine.Local {
+		return net.JoinHostPort(s.services[d.Name].address.String(), strconv.Itoa(d.Port))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.allRoutes {
+		if door := r.doors["clean-"+d.Name]; door != "" {
+			return door
+		}
+	}
+	return ""
+}
+
+// door is where this process reaches a dependency by a version's route.
+func (s *Stage) door(r *route, dependency string) (string, error) {
+	d, ok := s.setup.Dependency(dependency)
+	if !ok {
+		return "", fmt.Errorf("%s has no dependency %q", s.setup.Service, dependency)
+	}
+	return r.doors[d.Name+"-"+strconv.Itoa(d.Port)], nil
+}

@@ -1,0 +1,113 @@
+package containers
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+)
+
+// A gauge is what a replica uses, by the engine's latest count.
+type gauge struct {
+	mu          sync.Mutex
+	cpu, memory float64 // percent
+	ok          bool
+}
+
+// usage is the CPU and memory that the service's replicas use, in percent of what
+// they may, as ECS averages it.
+func (s *Stage) usage() (cpu, memory float64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0.0
+	for _, v := range s.versions {
+		for _, r := range v.replicas {
+			r.gauge.mu.Lock()
+			if r.gauge.ok {
+				cpu, memory, n = cpu+r.gauge.cpu, memory+r.gauge.memory, n+1
+			}
+			r.gauge.mu.Unlock()
+		}
+	}
+	if n == 0 {
+		return 0, 0, false
+	}
+	return cpu / n, memory / n, true
+}
+
+// watchesUsage says whether any alarm looks at what containers use. Where none does,
+// the engine is not made to count.
+func (s *Stage) watchesUsage() bool {
+	is := func(namespace string) bool { return strings.EqualFold(namespace, "AWS/ECS") }
+	for _, a := range s.setup.Alarms {
+		if is(a.Namespace) {
+			return true
+		}
+		for _, q := range a.Metrics {
+			if q.MetricStat != nil && is(q.MetricStat.Metric.Namespace) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// measure follows the engine's counts of a replica, once a second, until its
+// container is gone.
+func (s *Stage) measure(r *replica) {
+	if !s.watchesUsage() {
+		return
+	}
+	id := r.id()
+	s.background.Go(func() {
+		stats, err := s.docker.ContainerStats(s.life, id, client.ContainerStatsOptions{Stream: true})
+		if err != nil {
+			return
+		}
+		defer func() { _ = stats.Body.Close() }()
+		stop := context.AfterFunc(s.life, func() { _ = stats.Body.Close() })
+		defer stop()
+		counts := json.NewDecoder(stats.Body)
+		for {
+			var now container.StatsResponse
+			if counts.Decode(&now) != nil || r.id() != id {
+				return
+			}
+			r.gauge.set(now, s.cpuLimit())
+		}
+	})
+}
+
+// cpuLimit is how many CPUs a replica may use; without a limit, one.
+func (s *Stage) cpuLimit() float64 {
+	c := s.project.Services[s.setup.Service]
+	if n := max(float64(c.CPUS), float64(limits(c).NanoCPUs)); n > 0 {
+		return n
+	}
+	return 1
+}
+
+func (g *gauge) set(now container.StatsResponse, cpus float64) {
+	used := float64(now.CPUStats.CPUUsage.TotalUsage) - float64(now.PreCPUStats.CPUUsage.TotalUsage)
+	passed := now.Read.Sub(now.PreRead).Seconds()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ok = false
+	if now.PreRead.IsZero() || passed <= 0 || now.MemoryStats.Limit == 0 {
+		return // the first count, or that of a container that has exited
+	}
+	g.ok = true
+	g.cpu = 100 * used / 1e9 / passed / cpus
+	g.memory = 100 * float64(now.MemoryStats.Usage-reclaimable(now.MemoryStats.Stats)) / float64(now.MemoryStats.Limit)
+}
+
+// reclaimable is the page cache in what a container uses.
+func reclaimable(stats map[string]uint64) uint64 {
+	if n, v1 := stats["total_inactive_file"]; v1 {
+		return n
+	}
+	return stats["inactive_file"]
+}
