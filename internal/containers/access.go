@@ -1,6 +1,7 @@
 package containers
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ func parseAccess(line string) (access, bool) {
 	if version, ok := strings.CutPrefix(f[2], "version:"); ok {
 		a.Version = version
 	}
-	if weight, err := strconv.ParseFloat(f[10], 64); err == nil && weight > 0 {
+	if weight, err := strconv.ParseFloat(f[10], 64); err == nil && weight > 0 && !math.IsInf(weight, 1) {
 		a.Weight = weight
 	}
 	if f[3] != "<NOSRV>" && a.Version != "" {
@@ -56,6 +57,9 @@ func parseAccess(line string) (access, bool) {
 			return access{}, false
 		}
 		*to = time.Duration(ms) * time.Millisecond
+	}
+	if a.Termination[0] == 'C' && a.Response < 0 {
+		a.Status = 0 // HAProxy writes 400 for nobody to read
 	}
 	// The user sees a delayed answer as a target that took longer.
 	if slept, err := strconv.Atoi(f[9]); err == nil && a.Response >= 0 {

@@ -28,7 +28,7 @@ func followContainer(ctx context.Context, id string) (*containerLines, error) {
 	}
 	raw, err := engine.ContainerLogs(context.WithoutCancel(ctx), id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: true})
 	if err != nil {
-		engine.Close()
+		_ = engine.Close()
 		return nil, fmt.Errorf("reading the log of container %.12s: %w", id, err)
 	}
 	return &containerLines{engine, raw}, nil
@@ -46,7 +46,7 @@ func (l *containerLines) all() iter.Seq[string] {
 			w.CloseWithError(err)
 		}()
 		defer func() {
-			r.Close()
+			_ = r.Close()
 			l.close()
 			<-done
 		}()
@@ -61,6 +61,6 @@ func (l *containerLines) all() iter.Seq[string] {
 
 // close stops reading.
 func (l *containerLines) close() {
-	l.raw.Close()
-	l.engine.Close()
+	_ = l.raw.Close()
+	_ = l.engine.Close()
 }

@@ -1,6 +1,7 @@
 package containers
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ func TestAccessKinds(t *testing.T) {
 			assert.False(t, a.FromTarget)
 			assert.Less(t, a.Response, time.Duration(0))
 		}},
-		"the user leaves": {"access users version:v1 v1-1 -1 0 0 -1 4000 - 60 CH GET /", func(t *testing.T, a access) {
+		"the user leaves": {"access users version:v1 v1-1 400 0 0 -1 4000 - 60 CH GET /", func(t *testing.T, a access) {
 			assert.Zero(t, a.Status)
 			assert.False(t, a.FromTarget)
 		}},
@@ -84,10 +85,11 @@ func TestAccessOfJunk(t *testing.T) {
 
 func FuzzAccess(f *testing.F) {
 	f.Add("access users version:v2 v2-3 201 1 0 12 13 - 60 -- POST /orders")
-	f.Add("access users version:v2 <NOSRV> 503 -1 -1 -1 0 - 1e400 SC GET /")
+	f.Add("access users version:v2 <NOSRV> 503 -1 -1 -1 0 - Inf SC GET /")
 	f.Fuzz(func(t *testing.T, line string) {
 		if a, ok := parseAccess(line); ok {
 			assert.Positive(t, a.Weight)
+			assert.False(t, math.IsInf(a.Weight, 1))
 			assert.GreaterOrEqual(t, a.Status, 0)
 			assert.Falsef(t, a.FromTarget && a.Target == "", "an answer from no target: %q", line)
 		}

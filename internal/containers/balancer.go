@@ -40,7 +40,7 @@ type balancerOptions struct {
 	// goroutine.
 	OnAccess func(access)
 	// OnHealth gets every target that turned healthy or unhealthy, from one goroutine.
-	// It must not call the balancer.
+	// It must be quick.
 	OnHealth func(targetChange)
 }
 
@@ -78,14 +78,14 @@ func startBalancer(ctx context.Context, o balancerOptions) (_ *balancer, err err
 		return nil, err
 	}
 	b := &balancer{options: o, versions: slices.Sorted(maps.Keys(o.Setup.Versions))}
-	if b.container, err = testcontainers.GenericContainer(ctx, b.request(files)); err != nil {
-		return nil, errors.Join(fmt.Errorf("starting the balancer: %w", err), b.close(ctx))
-	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("starting the balancer: %w", err), b.close(context.WithoutCancel(ctx)))
 		}
 	}()
+	if b.container, err = testcontainers.GenericContainer(ctx, b.request(files)); err != nil {
+		return nil, err
+	}
 	if err := b.find(ctx); err != nil {
 		return nil, err
 	}
@@ -166,8 +166,6 @@ func (b *balancer) usersURL() string { return "http://" + b.users }
 // probeURL is where requests go that name their version in versionHeader, whatever
 // its share; 404 answers an unknown version.
 func (b *balancer) probeURL() string { return "http://" + b.probes }
-
-func (b *balancer) containerID() string { return b.container.GetContainerID() }
 
 // readLog hands the requests in HAProxy's log on until the log ends. An end that
 // close did not bring about means that the balancer is gone.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,8 +30,8 @@ func (r balancerRuntime) call(ctx context.Context, command string) (string, erro
 	if err != nil {
 		return "", fmt.Errorf("the balancer's runtime API: %w", err)
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if _, err = io.WriteString(conn, command+"\n"); err == nil {
 		var answer []byte
@@ -129,10 +130,13 @@ func parseServers(text string) (map[string]serverStat, error) {
 			s.Check = ""
 		}
 		s.Detail = strings.Join(strings.Fields(s.Check+" "+field("check_code")+" "+field("last_chk")), " ")
-		var current, queued int
-		fmt.Sscan(field("scur"), &current)
-		fmt.Sscan(field("qcur"), &queued)
-		s.Sessions = current + queued
+		for _, name := range []string{"scur", "qcur"} {
+			n, err := strconv.Atoi(field(name))
+			if err != nil {
+				return nil, fmt.Errorf("the balancer's statistics: %s of %s: %w", name, field("svname"), err)
+			}
+			s.Sessions += n
+		}
 		servers[field("pxname")+"/"+field("svname")] = s
 	}
 	return servers, nil

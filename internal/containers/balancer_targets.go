@@ -191,14 +191,18 @@ func (b *balancer) target(version, name string) (*balancerTarget, error) {
 
 const (
 	healthPoll     = 50 * time.Millisecond // how often the balancer is asked for its targets' health
+	logPoll        = 20                    // ask of so many for its log, too
 	healthPatience = 5 * time.Second       // without an answer for so long, the balancer is lost
 )
 
-// watch follows the targets' health until ctx ends.
+// watch follows the targets' health, and whether the log is complete, until ctx ends.
 func (b *balancer) watch(ctx context.Context) {
-	heard := clock.Wall()
+	heard, polls := clock.Wall(), 0
 	clock.Every(ctx, healthPoll, func() {
 		err := b.observe(ctx)
+		if polls++; err == nil && polls%logPoll == 0 {
+			err = b.auditLog(ctx)
+		}
 		switch {
 		case err == nil:
 			heard = clock.Wall()
@@ -216,11 +220,6 @@ func (b *balancer) observe(ctx context.Context) error {
 	servers, err := b.runtime.servers(ctx)
 	if err != nil {
 		return err
-	}
-	if n, err := b.runtime.droppedLogs(ctx); err != nil {
-		return err
-	} else if n > 0 {
-		b.lose(fmt.Errorf("%d requests are missing in its log: they came faster than the engine takes log lines", n))
 	}
 	now := b.options.Clock.Now()
 	if err := b.admit(ctx, known, servers, now); err != nil {
@@ -242,6 +241,15 @@ func (b *balancer) observe(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// auditLog loses the balancer when requests are missing in its log.
+func (b *balancer) auditLog(ctx context.Context) error {
+	n, err := b.runtime.droppedLogs(ctx)
+	if n > 0 {
+		b.lose(fmt.Errorf("%d requests are missing in its log: they came faster than the engine takes log lines", n))
+	}
+	return err
 }
 
 // admit opens the new targets that have their first verdict to traffic, so that

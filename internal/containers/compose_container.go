@@ -2,6 +2,7 @@ package containers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -79,8 +80,20 @@ func stopGrace(s types.ServiceConfig) time.Duration {
 	return 10 * time.Second
 }
 
+// unbroken is ctx for what must not end half-way: an engine call whose outcome would
+// be unknown, and the first container of a process, before which testcontainers
+// starts its reaper and panics where it cannot. It ends soon by itself.
+func unbroken(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+}
+
 // create makes the container, with its files, and does not start it.
 func (s *Stage) create(ctx context.Context, c containerSpec) (*testcontainers.DockerContainer, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	ctx, cancel := unbroken(ctx)
+	defer cancel()
 	labels := maps.Clone(s.labels)
 	maps.Copy(labels, c.service.Labels)
 	maps.Copy(labels, c.labels)
@@ -115,7 +128,7 @@ func (s *Stage) create(ctx context.Context, c containerSpec) (*testcontainers.Do
 	}
 	if err != nil {
 		if ctr != nil {
-			s.remove(context.WithoutCancel(ctx), ctr)
+			err = errors.Join(err, s.remove(ctx, ctr))
 		}
 		return nil, fmt.Errorf("create %s: %w", c.name, err)
 	}
@@ -142,14 +155,15 @@ func (c containerSpec) configure(config *container.Config, keep bool) {
 // to remove.
 const testcontainersLabel = "org.testcontainers"
 
-// noResolver is where a container's questions for unknown names end: at once, in
-// the container itself, instead of at this machine's resolver, which is a way out.
+// noResolver is where a container's questions for unknown names end: in the
+// container itself, instead of at this machine's resolver, which is a way out. The
+// engine does not pass the refusal on, so DNSOptions keep the container from waiting.
 var noResolver = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
 func (c containerSpec) configureHost(host *container.HostConfig, networkName, stageID string) {
 	s, l := c.service, limits(c.service)
 	host.NetworkMode = container.NetworkMode(networkName)
-	host.DNS = []netip.Addr{noResolver}
+	host.DNS, host.DNSOptions = []netip.Addr{noResolver}, []string{"timeout:1", "attempts:1"}
 	host.LogConfig = container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "20m"}}
 	for _, name := range slices.Sorted(maps.Keys(c.hosts)) {
 		host.ExtraHosts = append(host.ExtraHosts, name+":"+c.hosts[name])

@@ -178,7 +178,7 @@ func (s *Stage) serviceExited(one *service, restarts bool) {
 const (
 	healthEvery  = 20 * time.Millisecond // between one health check and the next, while something starts
 	healthAtMost = 5 * time.Minute
-	healthLeast  = 30 * time.Second
+	healthLeast  = 15 * time.Second
 )
 
 // awaitHealthy waits until the service's own health check passes, run as the
@@ -194,8 +194,11 @@ func (s *Stage) awaitHealthy(ctx context.Context, one *service) error {
 	defer cancel()
 	last := errors.New("it was not asked yet")
 	err = clock.Poll(ctx, healthEvery, func() (bool, error) {
-		last = s.askService(ctx, one, check)
-		return last == nil, nil
+		err := s.askService(ctx, one, check)
+		if ctx.Err() == nil {
+			last = err
+		}
+		return err == nil, nil
 	})
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {

@@ -33,6 +33,7 @@ type logTail struct {
 
 	mu    sync.Mutex
 	last  []string
+	fresh bool          // the container has started again, and said nothing since
 	ended chan struct{} // closed when the present run of the container has said all
 }
 
@@ -51,7 +52,7 @@ func (s *Stage) follow(ctx context.Context, r *replica) error {
 	}
 	ended := make(chan struct{})
 	r.log.mu.Lock()
-	r.log.ended = ended
+	r.log.ended, r.log.fresh = ended, true
 	r.log.mu.Unlock()
 	tty := s.project.Services[s.setup.Service].Tty
 	s.background.Go(func() {
@@ -89,6 +90,9 @@ func (l *logTail) settle(ctx context.Context) {
 func (l *logTail) line(text string) {
 	text = l.s.secrets.redact(text)
 	l.mu.Lock()
+	if l.fresh { // what it said in an earlier life is no reason now
+		l.last, l.fresh = nil, false
+	}
 	l.last = append(l.last, text)
 	if len(l.last) > logKept {
 		l.last = l.last[1:]
@@ -112,7 +116,11 @@ func quoteLines(lines []string) string {
 	if len(lines) == 0 {
 		return ""
 	}
-	return ", it said last: " + strings.Join(lines, " | ")
+	short := make([]string, len(lines))
+	for i, line := range lines {
+		short[i] = shorten(line)
+	}
+	return ", it said last: " + strings.Join(short, " | ")
 }
 
 // reportsError says whether a line of a log reports an error: by its level where it

@@ -100,9 +100,6 @@ func (m *monitor) calendar(at time.Duration) time.Time { return m.options.Epoch.
 // store is the embedded CloudWatch.
 func (m *monitor) store() *cloudwatch.Store { return m.cloud }
 
-// url is where the embedded CloudWatch answers.
-func (m *monitor) url() string { return m.server.URL }
-
 // register gives a version that is deployed its target group: the next in turn that
 // no running version has. A version that is registered keeps its group.
 func (m *monitor) register(version string) (targetGroup string) {

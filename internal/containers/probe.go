@@ -185,7 +185,7 @@ func (s *Stage) probeSmoke(ctx context.Context, p stage.Probe) (string, error) {
 }
 
 func shorten(body string) string {
-	const most = 200
+	const most = 300
 	body = oneLine(body)
 	if len(body) > most {
 		return strings.ToValidUTF8(body[:most], "") + "…"

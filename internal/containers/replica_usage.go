@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+
+	"rehearsal/internal/clock"
 )
 
 // A gauge is what a replica uses, by the engine's latest count.
@@ -63,6 +66,10 @@ func (s *Stage) measure(r *replica) {
 	}
 	id := r.id()
 	s.background.Go(func() {
+		if s.engine.Local {
+			s.measureHere(r, id)
+			return
+		}
 		stats, err := s.docker.ContainerStats(s.life, id, client.ContainerStatsOptions{Stream: true})
 		if err != nil {
 			return
@@ -79,6 +86,63 @@ func (s *Stage) measure(r *replica) {
 			r.gauge.set(now, s.cpuLimit())
 		}
 	})
+}
+
+// usageSample is how often, in wall time, a replica's counts are read on this
+// machine: often enough that each alarm period has some at any sensible pace.
+const usageSample = 200 * time.Millisecond
+
+// measureHere reads the kernel's own counts until the container is gone. Its process,
+// and with it the counts, comes only as it starts, and anew each time it does.
+func (s *Stage) measureHere(r *replica, id string) {
+	var counts *cgroup
+	var before time.Duration
+	var at time.Time
+	_ = clock.Poll(s.life, usageSample, func() (gone bool, _ error) {
+		if counts == nil {
+			info, err := s.docker.ContainerInspect(s.life, id, client.ContainerInspectOptions{})
+			if err != nil || r.id() != id {
+				return true, nil
+			}
+			if info.Container.State == nil || info.Container.State.Pid == 0 {
+				return false, nil
+			}
+			if counts, err = cgroupOf(info.Container.State.Pid); err != nil {
+				return false, nil //nolint:nilerr // it may have exited just now
+			}
+			before, _, _, err = counts.usage()
+			at = clock.Wall()
+			if err != nil {
+				counts = nil
+			}
+			return false, nil
+		}
+		cpu, memory, limit, err := counts.usage()
+		if err != nil {
+			counts = nil
+			r.gauge.unknown()
+			return false, nil
+		}
+		r.gauge.know(100*(cpu-before).Seconds()/clock.Since(at).Seconds()/s.cpuLimit(), memory, limit)
+		before, at = cpu, clock.Wall()
+		return false, nil
+	})
+}
+
+// know takes the CPU in percent, and the memory in use and its limit in bytes.
+func (g *gauge) know(cpu, memory, limit float64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ok = limit > 0
+	if g.ok {
+		g.cpu, g.memory = cpu, 100*memory/limit
+	}
+}
+
+func (g *gauge) unknown() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ok = false
 }
 
 // cpuLimit is how many CPUs a replica may use; without a limit, one.

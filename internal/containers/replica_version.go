@@ -59,12 +59,6 @@ func (s *Stage) Deploy(ctx context.Context, v stage.Version) (err error) {
 	if _, known := s.setup.Versions[v.Name]; !known {
 		return fmt.Errorf("there is no version %q: there are %s", v.Name, strings.Join(slices.Sorted(maps.Keys(s.setup.Versions)), ", "))
 	}
-	if _, err := s.images.Ensure(ctx, v.Image); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return fmt.Errorf("version %s: %w: %w", v.Name, stage.ErrUnhealthy, err)
-	}
 	s.mu.Lock()
 	d := s.versions[v.Name]
 	if d == nil {
@@ -74,7 +68,13 @@ func (s *Stage) Deploy(ctx context.Context, v stage.Version) (err error) {
 	d.Version = v
 	have := len(d.replicas)
 	s.mu.Unlock()
-	want := s.setup.ReplicasOf(v)
+	if _, err := s.images.Ensure(ctx, v.Image); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return fmt.Errorf("version %s: %w: %w", v.Name, stage.ErrUnhealthy, err)
+	}
+	want, before := s.setup.ReplicasOf(v), s.exitsOf(d)
 	s.monitor.register(v.Name)
 	switch {
 	case want > have:
@@ -83,7 +83,7 @@ func (s *Stage) Deploy(ctx context.Context, v stage.Version) (err error) {
 		err = s.shrink(ctx, d, have-want)
 	}
 	if err == nil {
-		err = s.awaitReplicas(ctx, d)
+		err = s.awaitReplicas(ctx, d, before)
 	}
 	if err == nil {
 		err = s.meet(ctx, v.Name, func(f failure) error { return f.deployed(ctx, v.Name) })
@@ -95,8 +95,8 @@ func (s *Stage) Deploy(ctx context.Context, v stage.Version) (err error) {
 	return nil
 }
 
-// grow adds replicas. What the engine says about one of them in particular means
-// that the version cannot run.
+// grow adds replicas. A container that an engine in good health cannot start is a
+// version that cannot run.
 func (s *Stage) grow(ctx context.Context, d *version, by int) error {
 	way, err := s.routeOf(ctx, d.Name)
 	if err != nil {
@@ -116,19 +116,19 @@ func (s *Stage) grow(ctx context.Context, d *version, by int) error {
 		}
 		r.log = newLogTail(s, r)
 	}
-	err = each(added, func(r *replica) error {
-		if err := r.create(ctx, d.Version, way); err != nil {
-			return err
+	return each(added, func(r *replica) error {
+		err := r.create(ctx, d.Version, way)
+		if err == nil {
+			err = r.start(ctx)
 		}
-		if err := r.start(ctx); err != nil {
-			return err
+		if err == nil {
+			return r.register(ctx)
 		}
-		return r.register(ctx)
+		if ctx.Err() == nil && !errors.Is(err, stage.ErrNotLanded) && !s.engineGone() {
+			err = fmt.Errorf("%w: %w", stage.ErrUnhealthy, err)
+		}
+		return err
 	})
-	if err != nil && ctx.Err() == nil && !errors.Is(err, stage.ErrNotLanded) && !s.engineGone() {
-		return fmt.Errorf("%w: %w", stage.ErrUnhealthy, err)
-	}
-	return err
 }
 
 // shrink ends replicas: those that are not healthy first, then the newest.
@@ -187,14 +187,39 @@ const (
 	crashLoop = 3
 )
 
-// awaitReplicas waits until all replicas are healthy. Release time runs at 1, since
-// what starts is at work, except while all that is left to wait for is the end of
-// pauses and of what is frozen.
-func (s *Stage) awaitReplicas(ctx context.Context, d *version) error {
+// doomed says whether a failure is present that keeps the version's health check
+// from passing, however long one waits.
+func (s *Stage) doomed(version string) bool {
+	for _, f := range s.failuresOf(version) {
+		if is := f.what(); is.Kind == stage.DependencyDown {
+			if d, ok := s.setup.Dependency(is.Dependency); ok && d.Readiness {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// exitsOf is how often each replica has exited so far.
+func (s *Stage) exitsOf(d *version) map[*replica]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[*replica]int{}
+	for _, r := range d.replicas {
+		all[r] = r.runs()
+	}
+	return all
+}
+
+// awaitReplicas waits until all replicas are healthy; before is their exits when the
+// deployment began. Release time runs at 1, since what starts is at work, except
+// while there is nothing to wait for but pauses to end and failures to be healed.
+func (s *Stage) awaitReplicas(ctx context.Context, d *version, before map[*replica]int) error {
 	until := s.clock.Now() + s.setup.Health.Deadline
 	ahead := func() {}
 	defer func() { ahead() }()
 	var idle bool
+	doomed := s.doomed(d.Name)
 	return clock.Poll(ctx, healthStep, func() (bool, error) {
 		if err := s.broken(); err != nil {
 			return false, err
@@ -206,15 +231,15 @@ func (s *Stage) awaitReplicas(ctx context.Context, d *version) error {
 		hopeless, idleNow := true, true
 		for _, r := range sick {
 			r.mu.Lock()
-			hopeless = hopeless && r.exits >= crashLoop
-			idleNow = idleNow && (r.state == replicaPausing || r.state == replicaFrozen)
+			hopeless = hopeless && r.exits-before[r] >= crashLoop
+			idleNow = idleNow && (r.state == replicaPausing || r.state == replicaFrozen || r.state == replicaRunning && doomed)
 			r.mu.Unlock()
 		}
 		if hopeless {
-			return false, s.unhealthy(d, sick, "they keep exiting")
+			return false, s.unhealthy(d, sick, before, "keep exiting")
 		}
 		if s.clock.Now() >= until {
-			return false, s.unhealthy(d, sick, fmt.Sprintf("after %s", s.setup.Health.Deadline))
+			return false, s.unhealthy(d, sick, before, fmt.Sprintf("are not ready after %s", s.setup.Health.Deadline))
 		}
 		if idleNow != idle {
 			idle = idleNow
@@ -246,13 +271,13 @@ func (s *Stage) sick(d *version) []*replica {
 }
 
 // unhealthy says what is wrong with the replicas, as far as can be seen.
-func (s *Stage) unhealthy(d *version, sick []*replica, when string) error {
+func (s *Stage) unhealthy(d *version, sick []*replica, before map[*replica]int, when string) error {
 	checks := map[string]string{}
 	for _, t := range s.balancer.targets(d.Name) {
 		checks[t.Name] = t.Detail
 	}
 	var all []string
-	for _, r := range sick {
+	for i, r := range sick {
 		r.mu.Lock()
 		why := r.last
 		switch {
@@ -263,11 +288,14 @@ func (s *Stage) unhealthy(d *version, sick []*replica, when string) error {
 		case why == "":
 			why = "does not answer the health check"
 		}
-		if r.exits > 1 {
-			why += fmt.Sprintf(", %d times", r.exits)
+		if n := r.exits - before[r]; n > 1 {
+			why += fmt.Sprintf(", %d times", n)
 		}
 		r.mu.Unlock()
-		all = append(all, r.name+" "+why+r.log.tail(3))
+		if i == 0 { // the others mostly say the same
+			why += r.log.tail(3)
+		}
+		all = append(all, r.name+" "+why)
 	}
 	return fmt.Errorf("%w: %d of %d replicas %s: %s", stage.ErrUnhealthy, len(sick), len(d.replicas), when, strings.Join(all, "; "))
 }

@@ -244,6 +244,8 @@ func (s *Stage) startBalancer(ctx context.Context) error {
 	if s.outside != nil {
 		networks = append(networks, s.outside.name)
 	}
+	ctx, cancel := unbroken(ctx)
+	defer cancel()
 	b, err := startBalancer(ctx, balancerOptions{
 		Setup: s.setup, Clock: s.clock, Pace: s.o.Pace, Networks: networks, Name: s.inside.name + "-balancer", Labels: maps.Clone(s.labels),
 		Direct: s.engine.Local, OnAccess: s.monitor.access, OnHealth: s.healthChanged,
@@ -327,7 +329,13 @@ func (s *Stage) broken() error {
 	if s.life.Err() != nil {
 		return context.Cause(s.life)
 	}
-	errs := []error{s.balancer.err(), s.monitor.err()}
+	var errs []error
+	if s.balancer != nil {
+		errs = append(errs, s.balancer.err())
+	}
+	if s.monitor != nil {
+		errs = append(errs, s.monitor.err())
+	}
 	if s.traffic != nil {
 		errs = append(errs, s.traffic.err())
 	}
@@ -345,19 +353,28 @@ func (s *Stage) lose(format string, args ...any) {
 func (s *Stage) enter(caller context.Context) (ctx context.Context, leave func(*error)) {
 	ctx, cancel := context.WithCancelCause(caller)
 	stop := context.AfterFunc(s.life, func() { cancel(context.Cause(s.life)) })
+	if s.life.Err() != nil {
+		cancel(context.Cause(s.life)) // now, not soon
+	}
 	return ctx, func(err *error) {
 		stop()
 		cancel(nil)
-		switch {
-		case *err == nil || errors.Is(*err, stage.ErrLost):
-		case s.life.Err() != nil:
-			*err = context.Cause(s.life)
+		if *err == nil {
+			return
+		}
+		switch broken := s.broken(); {
+		case broken != nil:
+			*err = broken
+		case errors.Is(*err, stage.ErrLost):
 		case caller.Err() != nil:
 			if !errors.Is(*err, caller.Err()) {
 				*err = fmt.Errorf("%w: %w", context.Cause(caller), *err)
 			}
 		case s.engineGone():
 			*err = fmt.Errorf("%w: the Docker engine does not answer any more: %w", stage.ErrLost, *err)
+		}
+		if errors.Is(*err, stage.ErrLost) {
+			s.end(*err)
 		}
 	}
 }

@@ -51,8 +51,6 @@ type traffic struct {
 	schedule  *trafficSchedule
 	transport *http.Transport
 	end       context.CancelFunc // ends the schedule
-	cut       context.Context
-	abort     context.CancelFunc // cuts what is under way
 
 	stopFlushing context.CancelFunc
 	work         sync.WaitGroup
@@ -61,6 +59,7 @@ type traffic struct {
 	mu       sync.Mutex
 	underway map[uint64]*trafficRequest // by sequence number
 	counts   trafficCounts
+	cut      bool // what is under way is cut
 	lost     error
 }
 
@@ -85,7 +84,6 @@ func startTraffic(o trafficOptions) (*traffic, error) {
 		MaxIdleConnsPerHost: int(workers),
 		DisableCompression:  true,
 	}
-	t.cut, t.abort = context.WithCancel(context.Background())
 	attacker := vegeta.NewAttacker(
 		vegeta.Client(&http.Client{
 			Transport:     trafficDoor{t},
@@ -119,10 +117,19 @@ func (t *traffic) stop(ctx context.Context) error {
 	}
 	t.stopFlushing()
 	t.work.Wait()
-	t.abort()
 	t.record(math.MaxInt)
 	t.transport.CloseIdleConnections()
 	return t.err()
+}
+
+// abort cuts what is under way.
+func (t *traffic) abort() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cut = true
+	for _, r := range t.underway {
+		r.cancel()
+	}
 }
 
 // err wraps stage.ErrLost when requests were sent so late that what was measured
@@ -156,6 +163,9 @@ func (t *traffic) sent(seq uint64, r *trafficRequest) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.underway[seq] = r
+	if t.cut {
+		r.cancel()
+	}
 	if lag > trafficLag && t.lost == nil {
 		t.lost = fmt.Errorf("%w: a request was sent %v late: this machine cannot send %g requests per second (%d under way); use a smaller rate or a larger machine",
 			stage.ErrLost, lag.Round(time.Millisecond), t.schedule.rate, len(t.underway))
@@ -168,7 +178,7 @@ func (t *traffic) answer(r *vegeta.Result) {
 	defer t.mu.Unlock()
 	sent := t.underway[r.Seq]
 	delete(t.underway, r.Seq)
-	if sent == nil || (r.Code == 0 && t.cut.Err() != nil) {
+	if sent == nil || (r.Code == 0 && t.cut) {
 		return // never sent, or cut by stop
 	}
 	version := r.Headers.Get(versionHeader)
@@ -205,8 +215,7 @@ func (d trafficDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil
 		},
 	}))
-	uncut := context.AfterFunc(d.cut, cancel)
-	done := func() { uncut(); cancel() }
+	r.cancel = cancel
 	req = req.Clone(ctx)
 	req.Header.Del("X-Vegeta-Seq")
 	req.Header.Del(trafficClaim)
@@ -221,21 +230,21 @@ func (d trafficDoor) RoundTrip(req *http.Request) (*http.Response, error) {
 	d.sent(seq, r)
 	answer, err := d.transport.RoundTrip(req)
 	if err != nil {
-		done()
+		cancel()
 		return nil, err
 	}
-	answer.Body = trafficBody{answer.Body, done}
+	answer.Body = trafficBody{answer.Body, cancel}
 	return answer, nil
 }
 
-// trafficBody is the body of an answer that calls done when it is closed.
+// trafficBody is the body of an answer whose request is over when it is closed.
 type trafficBody struct {
 	io.ReadCloser
-	done func()
+	cancel context.CancelFunc
 }
 
 func (b trafficBody) Close() error {
-	defer b.done()
+	defer b.cancel()
 	return b.ReadCloser.Close()
 }
 

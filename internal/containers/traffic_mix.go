@@ -1,6 +1,7 @@
 package containers
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -33,6 +34,7 @@ type trafficRequest struct {
 	at       time.Duration // when it was sent, release time
 	weight   float64       // how many requests it stands for
 	version  string        // that the balancer chose, "" when it has not told
+	cancel   context.CancelFunc
 }
 
 // expects says whether an answer with this status is right; 0 is no answer.

@@ -104,6 +104,8 @@ func TestTrafficRecordsWhatUsersSee(t *testing.T) {
 	})
 	b.await(500)
 	require.NoError(t, b.stop(t.Context()))
+	mu.Lock()
+	defer mu.Unlock()
 	assert.Empty(t, strange)
 	total := b.total()
 	assert.EqualValues(t, seen, total.Requests, "every request is recorded once")
@@ -140,6 +142,8 @@ func TestTrafficStandsForMoreWhileTimeRunsAhead(t *testing.T) {
 	now := b.total().Requests
 	b.await(now + 50)
 	require.NoError(t, b.stop(t.Context()))
+	mu.Lock()
+	defer mu.Unlock()
 	assert.Len(t, weights, 2)
 	assert.Equal(t, weights["1"]+60*weights["60"], b.total().Requests)
 	for e := range b.history.All(stage.Served) {
@@ -187,6 +191,8 @@ func TestTrafficFailures(t *testing.T) {
 			})
 			b.await(n)
 			require.NoError(t, b.stop(t.Context()))
+			mu.Lock()
+			defer mu.Unlock()
 			for path, times := range asked {
 				assert.Equal(t, 1, times, "%s is asked for once, whatever happens", path)
 			}
@@ -248,7 +254,7 @@ func TestTrafficDoesNotWaitForAnswers(t *testing.T) {
 func TestTrafficLatencyCountsFromTheIntendedStart(t *testing.T) {
 	began := clock.Wall()
 	b := &traffic{schedule: &trafficSchedule{rate: 10, began: began}, underway: map[uint64]*trafficRequest{}, counts: trafficCounts{},
-		mix: &trafficMix{}, cut: context.Background()}
+		mix: &trafficMix{}}
 	r := &trafficRequest{kind: &stage.Request{}, weight: 1}
 	b.sent(3, r) // due at 300 ms
 	b.answer(&vegeta.Result{Seq: 3, Code: 200, Timestamp: began.Add(900 * time.Millisecond), Latency: 50 * time.Millisecond})

@@ -12,15 +12,14 @@ import (
 	"rehearsal/internal/stage"
 )
 
-// yamlFile is rehearsal.yaml as it is written. Values whose mistakes need a line
-// are kept with it.
+// yamlFile is rehearsal.yaml as it is written.
 type yamlFile struct {
-	Compose  text   `yaml:"compose"`
-	Service  text   `yaml:"service"`
-	Alarms   text   `yaml:"alarms"`
-	Plan     text   `yaml:"plan"`
-	Plans    []text `yaml:"plans"`
-	Features text   `yaml:"features"`
+	Compose  string   `yaml:"compose"`
+	Service  string   `yaml:"service"`
+	Alarms   string   `yaml:"alarms"`
+	Plan     string   `yaml:"plan"`
+	Plans    []string `yaml:"plans"`
+	Features string   `yaml:"features"`
 
 	Versions     map[string]yamlVersion    `yaml:"versions"`
 	Images       map[string]yamlImage      `yaml:"images"`
@@ -34,50 +33,50 @@ type yamlFile struct {
 }
 
 type yamlVersion struct {
-	Image       text              `yaml:"image"`
+	Image       string            `yaml:"image"`
 	Environment map[string]string `yaml:"environment"`
-	Replicas    number            `yaml:"replicas"`
+	Replicas    whole             `yaml:"replicas"`
 	Simulated   []yamlFailure     `yaml:"simulated"`
 }
 
 type yamlFailure struct {
-	Kind       text     `yaml:"kind"`
-	Dependency string   `yaml:"dependency"`
-	Request    string   `yaml:"request"`
-	Share      percent  `yaml:"share"`
-	Delay      duration `yaml:"delay"`
-	After      duration `yaml:"after"`
-	Variable   string   `yaml:"variable"`
-	Value      string   `yaml:"value"`
-	PerRequest size     `yaml:"perRequest"`
+	Kind       stage.FailureKind `yaml:"kind"`
+	Dependency string            `yaml:"dependency"`
+	Request    string            `yaml:"request"`
+	Share      percent           `yaml:"share"`
+	Delay      duration          `yaml:"delay"`
+	After      duration          `yaml:"after"`
+	Variable   string            `yaml:"variable"`
+	Value      string            `yaml:"value"`
+	PerRequest size              `yaml:"perRequest"`
 }
 
 func (f yamlFailure) failure(version string) stage.Failure {
 	return stage.Failure{
-		Kind: stage.FailureKind(f.Kind.Value), Version: version, Dependency: f.Dependency, Request: f.Request,
-		Share: f.Share.p(), Delay: f.Delay.d(), After: f.After.d(), Variable: f.Variable, Value: f.Value, PerRequest: f.PerRequest.Value,
+		Kind: f.Kind, Version: version, Dependency: f.Dependency, Request: f.Request,
+		Share: float64(f.Share), Delay: f.Delay.d(), After: f.After.d(), Variable: f.Variable, Value: f.Value, PerRequest: int64(f.PerRequest),
 	}
 }
 
 type yamlImage struct {
-	Go      text   `yaml:"go"`
+	Go      string `yaml:"go"`
 	Ldflags string `yaml:"ldflags"`
 }
 
 type yamlHealth struct {
-	Path      text     `yaml:"path"`
-	Port      number   `yaml:"port"`
+	Path      string   `yaml:"path"`
+	Port      whole    `yaml:"port"`
 	Interval  duration `yaml:"interval"`
-	Healthy   number   `yaml:"healthy"`
-	Unhealthy number   `yaml:"unhealthy"`
+	Healthy   whole    `yaml:"healthy"`
+	Unhealthy whole    `yaml:"unhealthy"`
 	Timeout   duration `yaml:"timeout"`
 	Deadline  duration `yaml:"deadline"`
 	Drain     duration `yaml:"drain"`
 }
 
 type yamlDependency struct {
-	Kind      text     `yaml:"kind"`
-	Port      number   `yaml:"port"`
+	Kind      string   `yaml:"kind"`
+	Port      whole    `yaml:"port"`
 	URL       string   `yaml:"url"`
 	Path      string   `yaml:"path"`
 	Requests  []string `yaml:"requests"`
@@ -85,22 +84,22 @@ type yamlDependency struct {
 }
 
 type yamlTraffic struct {
-	Rate     number        `yaml:"rate"`
+	Rate     whole         `yaml:"rate"`
 	Timeout  duration      `yaml:"timeout"`
 	Requests []yamlRequest `yaml:"requests"`
 	Stored   string        `yaml:"stored"`
-	StoredIn text          `yaml:"storedIn"`
+	StoredIn string        `yaml:"storedIn"`
 }
 
 type yamlRequest struct {
-	Name     text              `yaml:"name"`
-	Weight   number            `yaml:"weight"`
+	Name     string            `yaml:"name"`
+	Weight   whole             `yaml:"weight"`
 	Method   string            `yaml:"method"`
-	Path     text              `yaml:"path"`
+	Path     string            `yaml:"path"`
 	Headers  map[string]string `yaml:"headers"`
 	Body     string            `yaml:"body"`
 	Write    bool              `yaml:"write"`
-	Expect   number            `yaml:"expect"`
+	Expect   whole             `yaml:"expect"`
 	Within   duration          `yaml:"within"`
 	Contains string            `yaml:"contains"`
 }
@@ -111,8 +110,8 @@ func (q yamlRequest) request() stage.Request {
 		method = "GET"
 	}
 	return stage.Request{
-		Name: q.Name.Value, Weight: float64(q.Weight.Value), Method: method, Path: q.Path.Value,
-		Headers: q.Headers, Body: q.Body, Write: q.Write, Expect: q.Expect.Value,
+		Name: q.Name, Weight: float64(q.Weight), Method: method, Path: q.Path,
+		Headers: q.Headers, Body: q.Body, Write: q.Write, Expect: int(q.Expect),
 	}
 }
 
@@ -122,7 +121,7 @@ type yamlMonitoring struct {
 	Cluster      string   `yaml:"cluster"`
 	Service      string   `yaml:"service"`
 	LogGroup     string   `yaml:"logGroup"`
-	Filters      text     `yaml:"filters"`
+	Filters      string   `yaml:"filters"`
 }
 
 type yamlModel struct {
@@ -139,7 +138,7 @@ type yamlModel struct {
 
 func (m yamlModel) model() stage.Model {
 	return stage.Model{
-		Start: m.Start.d(), Median: m.Median.d(), P99: m.P99.d(), RestartDelay: m.RestartDelay.d(), Memory: m.Memory.Value,
+		Start: m.Start.d(), Median: m.Median.d(), P99: m.P99.d(), RestartDelay: m.RestartDelay.d(), Memory: int64(m.Memory),
 		ClientTimeout: m.ClientTimeout.d(), ShiftTime: m.ShiftTime.d(), DrainTime: m.DrainTime.d(), ErrorLogs: m.ErrorLogs,
 	}
 }
@@ -150,77 +149,72 @@ type yamlTolerance struct {
 	Failed  percent  `yaml:"failed"`
 }
 
-// The scalars below know their line, and say what they want instead of what the
-// YAML library calls them.
+// What is not just text or true says what it wants.
 type (
-	text struct {
-		Value string
-		Line  int
-	}
-	number struct{ Value, Line int }
-	// duration is "90s" or "5m".
-	duration struct {
-		Value time.Duration
-		Line  int
-	}
-	// percent is "50%"; a bare number is percent too.
-	percent struct {
-		Value float64
-		Line  int
-	}
-	// size is "128MiB".
-	size struct {
-		Value int64
-		Line  int
-	}
+	whole    int           // the library would cut 1.5 off
+	duration time.Duration // "90s" or "5m", above 0
+	percent  float64       // "50%", above 0; a bare number is percent too
+	size     int64         // "128MiB", in bytes
 )
 
-func (d duration) d() time.Duration { return d.Value }
-func (p percent) p() float64        { return p.Value }
-
-// UnmarshalYAML keeps the line.
-func (t *text) UnmarshalYAML(n *yaml.Node) error {
-	t.Line = n.Line
-	if n.Kind != yaml.ScalarNode {
-		return fmt.Errorf("line %d: want text", n.Line)
-	}
-	t.Value = n.Value
-	return nil
-}
-
 // UnmarshalYAML reads a whole number.
-func (t *number) UnmarshalYAML(n *yaml.Node) (err error) {
-	t.Line = n.Line
-	if t.Value, err = strconv.Atoi(n.Value); err != nil {
-		return fmt.Errorf("line %d: %q is not a whole number", n.Line, n.Value)
+func (w *whole) UnmarshalYAML(n *yaml.Node) error {
+	v, err := strconv.Atoi(n.Value)
+	if err != nil {
+		return mistake(n, "want a whole number, not %s", said(n))
 	}
+	*w = whole(v)
 	return nil
 }
 
-// UnmarshalYAML reads Go's duration syntax and refuses what is not above 0.
-func (t *duration) UnmarshalYAML(n *yaml.Node) (err error) {
-	t.Line = n.Line
-	if t.Value, err = time.ParseDuration(n.Value); err != nil || t.Value < 0 {
-		return fmt.Errorf("line %d: %q is not a duration: write it as 90s, 5m or 1h30m", n.Line, n.Value)
+func (d duration) d() time.Duration { return time.Duration(d) }
+
+// UnmarshalYAML reads Go's duration syntax and refuses what is not above 0: what
+// takes no time is left out.
+func (d *duration) UnmarshalYAML(n *yaml.Node) error {
+	v, err := time.ParseDuration(n.Value)
+	switch {
+	case err != nil:
+		return mistake(n, "%s is not a duration: write it as 90s, 5m or 1h30m", said(n))
+	case v <= 0:
+		return mistake(n, "%s: a duration must be above 0, such as 90s or 5m", said(n))
 	}
+	*d = duration(v)
 	return nil
 }
 
-// UnmarshalYAML reads a percentage from 0 to 100.
-func (t *percent) UnmarshalYAML(n *yaml.Node) (err error) {
-	t.Line = n.Line
-	t.Value, err = strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(n.Value, "%")), 64)
-	if err != nil || !(t.Value >= 0 && t.Value <= 100) {
-		return fmt.Errorf("line %d: %q is not a percentage from 0%% to 100%%", n.Line, n.Value)
+// UnmarshalYAML reads a percentage and refuses 0, which would stand for what is
+// left out.
+func (p *percent) UnmarshalYAML(n *yaml.Node) error {
+	v, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(n.Value, "%")), 64)
+	if err != nil || !(v > 0 && v <= 100) {
+		return mistake(n, "%s is not a percentage above 0%% and up to 100%%", said(n))
 	}
+	*p = percent(v)
 	return nil
 }
 
 // UnmarshalYAML reads a size in bytes with a binary unit.
-func (t *size) UnmarshalYAML(n *yaml.Node) (err error) {
-	t.Line = n.Line
-	if t.Value, err = units.RAMInBytes(n.Value); err != nil {
-		return fmt.Errorf("line %d: %q is not a size: write it as 64KiB or 128MiB", n.Line, n.Value)
+func (s *size) UnmarshalYAML(n *yaml.Node) error {
+	v, err := units.RAMInBytes(n.Value)
+	if err != nil || v <= 0 {
+		return mistake(n, "%s is not a size: write it as 64KiB or 128MiB", said(n))
 	}
+	*s = size(v)
 	return nil
+}
+
+// mistake is one that the library reports together with all others.
+func mistake(n *yaml.Node, format string, args ...any) error {
+	return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: ", n.Line) + fmt.Sprintf(format, args...)}}
+}
+
+func said(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.SequenceNode:
+		return "a list"
+	case yaml.MappingNode:
+		return "a mapping"
+	}
+	return strconv.Quote(n.Value)
 }

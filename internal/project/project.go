@@ -6,21 +6,19 @@
 package project
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
-	"go.yaml.in/yaml/v3"
 
 	"rehearsal/internal/alarm"
 	"rehearsal/internal/check"
@@ -44,117 +42,68 @@ type Project struct {
 // Load reads file and every file that it names.
 func Load(ctx context.Context, file string) (*Project, error) {
 	data, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s: there is no such file: name your rehearsal.yaml with --file, or run this where it is", file)
+	case err != nil:
+		return nil, fmt.Errorf("%s: cannot be read (%w): name your rehearsal.yaml with --file", file, reason(err))
 	}
-	if err != nil {
-		return nil, err
-	}
-	r := &reader{ctx: ctx, file: file, dir: filepath.Dir(file)}
+	r := &reader{ctx: ctx, file: file, dir: filepath.Dir(file), untyped: map[int]bool{}}
 	var f yamlFile
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	if err := dec.Decode(&f); err != nil {
-		return nil, r.yamlError(err)
+	var p *Project
+	if r.decode(data, &f) {
+		p = r.project(f)
 	}
-	p := r.project(f)
 	if err := errors.Join(r.errs...); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-// reader collects all that is wrong with one rehearsal.yaml.
-type reader struct {
-	ctx       context.Context
-	file, dir string
-	errs      []error
-}
-
-func (r *reader) fail(line int, format string, args ...any) {
-	where := r.file
-	if line > 0 {
-		where = fmt.Sprintf("%s:%d", r.file, line)
-	}
-	r.errs = append(r.errs, fmt.Errorf("%s: %s", where, fmt.Sprintf(format, args...)))
-}
-
-func (r *reader) add(err error) { r.errs = append(r.errs, err) }
-
-func (r *reader) path(name string) string { return filepath.Join(r.dir, name) }
-
-var (
-	lineOf  = regexp.MustCompile(`line (\d+): `)
-	unknown = regexp.MustCompile(`field (\S+) not found in type \S+`)
-)
-
-// yamlError turns the library's errors, which may be several, into file:line.
-func (r *reader) yamlError(err error) error {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	text = strings.TrimPrefix(text, "unmarshal errors:\n")
-	var out []error
-	for _, l := range strings.Split(text, "\n") {
-		l = unknown.ReplaceAllString(strings.TrimSpace(l), "unknown key \"$1\"")
-		if m := lineOf.FindStringSubmatchIndex(l); m != nil {
-			out = append(out, fmt.Errorf("%s:%s: %s", r.file, l[m[2]:m[3]], l[:m[0]]+l[m[1]:]))
-			continue
-		}
-		out = append(out, fmt.Errorf("%s: %s", r.file, l))
-	}
-	return errors.Join(out...)
-}
-
 func (r *reader) project(f yamlFile) *Project {
 	p := &Project{File: r.file, Plans: map[string]*release.Plan{}}
 	p.Setup = stage.Setup{
-		Service:    f.Service.Value,
+		Service:    f.Service,
 		Health:     r.health(f.Health),
 		Traffic:    r.traffic(f.Traffic),
 		Smoke:      r.smoke(f.Smoke),
 		Monitoring: r.monitoring(f.Monitoring),
-		Model:      f.Simulation.model(),
+		Model:      r.model(f.Simulation),
 	}
-	p.Tolerance = check.Tolerance{Detect: f.Tolerance.Detect.d(), Restore: f.Tolerance.Restore.d(), Failed: f.Tolerance.Failed.p()}
+	p.Tolerance = check.Tolerance{Detect: f.Tolerance.Detect.d(), Restore: f.Tolerance.Restore.d(), Failed: float64(f.Tolerance.Failed)}
 	r.compose(p, f)
 	r.dependencies(p, f)
 	r.versions(p, f)
+	r.images(p, f)
 	r.alarms(p, f)
 	r.plans(p, f)
-	if f.Features.Value != "" {
-		p.Features = r.path(f.Features.Value)
+	if f.Features != "" {
+		p.Features = r.path(f.Features)
 		if _, err := os.Stat(p.Features); err != nil {
-			r.fail(f.Features.Line, "features: there is no folder %s", p.Features)
+			r.fail(at{"features"}, "features: there is no %s: want the folder of the *.feature files, or one of them", p.Features)
 		}
-	}
-	for _, image := range slices.Sorted(maps.Keys(f.Images)) {
-		b := f.Images[image]
-		if b.Go.Value == "" {
-			r.fail(b.Go.Line, "images: %s: needs \"go\", the folder of the Go program to build", image)
-			continue
-		}
-		p.Recipes = append(p.Recipes, containers.GoRecipe{Dir: r.path(b.Go.Value), Package: ".", Ldflags: b.Ldflags}.For(image))
 	}
 	return p
 }
 
 func (r *reader) compose(p *Project, f yamlFile) {
-	name := f.Compose.Value
-	if name == "" {
-		name = "compose.yaml"
+	file, _, ok := r.open(at{"compose"}, orDefault(f.Compose, "compose.yaml"), "the compose file of the service and all that it needs")
+	if !ok {
+		return
 	}
-	c, err := containers.LoadCompose(r.ctx, r.path(name))
+	c, err := containers.LoadCompose(r.ctx, file)
 	if err != nil {
 		r.add(err)
 		return
 	}
 	p.Compose = c
-	if f.Service.Value == "" {
-		r.fail(0, "needs \"service\", the compose service that is released: one of %q", slices.Sorted(maps.Keys(c.Services)))
+	if f.Service == "" {
+		r.fail(at{"service"}, "needs \"service\", the compose service that is released: one of %q", c.ServiceNames())
 		return
 	}
-	s, ok := c.Services[f.Service.Value]
+	s, ok := c.Services[f.Service]
 	if !ok {
-		r.fail(f.Service.Line, "service: %s has no service %q: it has %q", r.path(name), f.Service.Value, slices.Sorted(maps.Keys(c.Services)))
+		r.fail(at{"service"}, "service: %s has no service %q: it has %q", file, f.Service, c.ServiceNames())
 		return
 	}
 	p.Setup.Replicas = 1
@@ -173,56 +122,99 @@ func (r *reader) compose(p *Project, f yamlFile) {
 
 func (r *reader) dependencies(p *Project, f yamlFile) {
 	for _, name := range slices.Sorted(maps.Keys(f.Dependencies)) {
-		d := f.Dependencies[name]
+		d, way := f.Dependencies[name], at{"dependencies", name}
 		if p.Compose != nil {
 			if _, ok := p.Compose.Services[name]; !ok {
-				r.fail(d.Kind.Line, "dependencies: the compose file has no service %q", name)
+				r.fail(way, "dependencies: the compose file has no service %q: it has %q", name, p.Compose.ServiceNames())
 			}
 		}
-		if d.Kind.Value != "postgres" && d.Kind.Value != "http" {
-			r.fail(d.Kind.Line, "dependencies: %s: kind %q is not known: it is \"postgres\" or \"http\"", name, d.Kind.Value)
+		if d.Kind != "postgres" && d.Kind != "http" {
+			r.fail(append(way, "kind"), "dependencies: %s: the kind %q is not known: it is \"postgres\" or \"http\"", name, d.Kind)
 		}
-		if d.Port.Value < 1 || d.Port.Value > 65535 {
-			r.fail(max(d.Port.Line, d.Kind.Line), "dependencies: %s: port %d: a port is from 1 to 65535", name, d.Port.Value)
+		if d.Port < 1 || d.Port > 65535 {
+			r.fail(append(way, "port"), "dependencies: %s: port %d: needs the port that it listens on in its container, from 1 to 65535", name, d.Port)
+			d.Port = 0
 		}
-		for _, q := range d.Requests {
+		if d.Path != "" && d.Path[0] != '/' {
+			r.fail(append(way, "path"), "dependencies: %s: the path %q must begin with /", name, d.Path)
+		}
+		r.address(p, append(way, "url"), name, d)
+		for i, q := range d.Requests {
 			if _, ok := p.Setup.Traffic.Find(q); !ok {
-				r.fail(d.Kind.Line, "dependencies: %s: the traffic has no request %q", name, q)
+				r.fail(append(way, "requests", i), "dependencies: %s: the traffic has no request %q: it has %q", name, q, names(p.Setup.Traffic))
 			}
 		}
 		p.Setup.Dependencies = append(p.Setup.Dependencies, stage.Dependency{
-			Name: name, Kind: d.Kind.Value, Port: d.Port.Value, URLFrom: d.URL, Path: d.Path, Requests: d.Requests, Readiness: d.Readiness,
+			Name: name, Kind: d.Kind, Port: int(d.Port), URLFrom: d.URL, Path: d.Path, Requests: d.Requests, Readiness: d.Readiness,
 		})
 	}
-	if t := p.Setup.Traffic; t.Stored != "" {
-		if d, ok := p.Setup.Dependency(t.StoredIn); !ok || d.Kind != "postgres" {
-			r.fail(f.Traffic.StoredIn.Line, "traffic: storedIn %q is not a dependency of kind \"postgres\"", t.StoredIn)
-		}
+	t := p.Setup.Traffic
+	switch d, ok := p.Setup.Dependency(t.StoredIn); {
+	case t.Stored == "" && t.StoredIn == "":
+	case t.Stored == "":
+		r.fail(at{"traffic", "storedIn"}, "traffic: storedIn needs \"stored\", the query of the keys that are stored")
+	case !ok || d.Kind != "postgres":
+		r.fail(at{"traffic", "storedIn"}, "traffic: storedIn %q is not one of the dependencies of kind \"postgres\"", t.StoredIn)
 	}
+}
+
+// address checks the variable of the service that holds where a dependency is.
+func (r *reader) address(p *Project, way at, name string, d yamlDependency) {
+	if d.URL == "" {
+		if d.Kind == "postgres" {
+			r.fail(way, "dependencies: %s: needs \"url\", the variable of the service that holds the address of the database", name)
+		}
+		return
+	}
+	if p.Compose == nil {
+		return
+	}
+	s, ok := p.Compose.Services[p.Setup.Service]
+	if !ok {
+		return
+	}
+	value := s.Environment[d.URL]
+	if value == nil || *value == "" {
+		r.fail(way, "dependencies: %s: in the compose file the service %q has no variable %s", name, p.Setup.Service, d.URL)
+		return
+	}
+	if u, err := url.Parse(*value); d.Port > 0 && err == nil && u.Port() != "" && u.Port() != strconv.Itoa(int(d.Port)) {
+		r.fail(way, "dependencies: %s: the variable %s of the service %q names the port %s, not %d", name, d.URL, p.Setup.Service, u.Port(), d.Port)
+	}
+}
+
+// names is the names of the traffic's requests.
+func names(l stage.Load) (all []string) {
+	for _, q := range l.Requests {
+		all = append(all, q.Name)
+	}
+	return all
 }
 
 func (r *reader) versions(p *Project, f yamlFile) {
 	p.Setup.Versions = map[string]stage.Version{}
 	if len(f.Versions) == 0 {
-		r.fail(0, "needs \"versions\": a name and an image for each, at least the one that production runs and the one to release")
+		r.fail(at{"versions"}, "needs \"versions\": a name and an image for each, at least the one that production runs and the one to release")
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Versions)) {
-		v := f.Versions[name]
-		if v.Image.Value == "" {
-			r.fail(v.Image.Line, "versions: %s: needs an image", name)
+		v, way := f.Versions[name], at{"versions", name}
+		if v.Image == "" {
+			r.fail(append(way, "image"), "versions: %s: needs an image", name)
 		}
-		out := stage.Version{Name: name, Image: v.Image.Value, Environment: v.Environment, Replicas: v.Replicas.Value}
-		if v.Replicas.Value < 0 {
-			r.fail(v.Replicas.Line, "versions: %s: %d replicas: at least 1", name, v.Replicas.Value)
-		}
-		for _, s := range v.Simulated {
-			fl := s.failure(name)
+		out := stage.Version{Name: name, Image: v.Image, Environment: v.Environment, Replicas: r.count(append(way, "replicas"), v.Replicas, 0)}
+		for i, s := range v.Simulated {
+			fl, way := s.failure(name), append(way, "simulated", i)
 			if err := fl.Validate(); err != nil {
-				r.fail(s.Kind.Line, "versions: %s: simulated: %v", name, err)
+				r.fail(append(way, "kind"), "versions: %s: simulated: %v", name, err)
 			}
 			if fl.Request != "" {
 				if _, ok := p.Setup.Traffic.Find(fl.Request); !ok {
-					r.fail(s.Kind.Line, "versions: %s: simulated: the traffic has no request %q", name, fl.Request)
+					r.fail(append(way, "request"), "versions: %s: simulated: the traffic has no request %q: it has %q", name, fl.Request, names(p.Setup.Traffic))
+				}
+			}
+			if fl.Dependency != "" {
+				if _, ok := p.Setup.Dependency(fl.Dependency); !ok {
+					r.fail(append(way, "dependency"), "versions: %s: simulated: there is no %q among the dependencies", name, fl.Dependency)
 				}
 			}
 			out.Simulated = append(out.Simulated, fl)
@@ -231,12 +223,29 @@ func (r *reader) versions(p *Project, f yamlFile) {
 	}
 }
 
+func (r *reader) images(p *Project, f yamlFile) {
+	const what = "the folder of the Go program to build"
+	for _, image := range slices.Sorted(maps.Keys(f.Images)) {
+		b, way := f.Images[image], at{"images", image, "go"}
+		if b.Go == "" {
+			r.fail(way, "images: %s: needs \"go\", %s", image, what)
+			continue
+		}
+		p.Recipes = append(p.Recipes, containers.GoRecipe{Dir: r.folder(way, b.Go, what), Package: ".", Ldflags: b.Ldflags}.For(image))
+	}
+}
+
 func (r *reader) alarms(p *Project, f yamlFile) {
-	if f.Alarms.Value == "" {
-		r.fail(0, "needs \"alarms\", a file with the output of `aws cloudwatch describe-alarms`: without alarms nothing can detect a bad release")
+	const what = "the output of `aws cloudwatch describe-alarms`"
+	if f.Alarms == "" {
+		r.fail(at{"alarms"}, "needs \"alarms\", a file with %s: without alarms nothing can detect a bad release", what)
 		return
 	}
-	alarms, err := alarm.ParseFile(r.path(f.Alarms.Value))
+	file, data, ok := r.open(at{"alarms"}, f.Alarms, what)
+	if !ok {
+		return
+	}
+	alarms, err := alarm.Parse(file, data)
 	if err != nil {
 		r.add(err)
 		return
@@ -245,37 +254,38 @@ func (r *reader) alarms(p *Project, f yamlFile) {
 }
 
 func (r *reader) plans(p *Project, f yamlFile) {
-	load := func(name text) *release.Plan {
-		plan, err := release.ParseFile(r.path(name.Value))
-		if errors.Is(err, fs.ErrNotExist) {
-			r.fail(name.Line, "there is no plan %s", r.path(name.Value))
-			return nil
-		}
-		if err != nil {
-			r.add(err)
-			return nil
-		}
-		return plan
-	}
-	for _, name := range f.Plans {
-		plan := load(name)
+	for i, name := range f.Plans {
+		plan := r.plan(at{"plans", i}, name)
 		if plan == nil {
 			continue
 		}
 		if other, ok := p.Plans[plan.Name]; ok {
-			r.fail(name.Line, "plans: %s and %s are both named %q", other.File, plan.File, plan.Name)
+			r.fail(at{"plans", i}, "plans: %s and %s are both named %q: a scenario could not say which it means", other.File, plan.File, plan.Name)
 		}
 		p.Plans[plan.Name] = plan
 	}
-	if f.Plan.Value == "" {
-		r.fail(0, "needs \"plan\", the file of the release plan")
+	if f.Plan == "" {
+		r.fail(at{"plan"}, "needs \"plan\", the file of the release plan")
 		return
 	}
-	if p.Plan = load(f.Plan); p.Plan != nil {
+	if p.Plan = r.plan(at{"plan"}, f.Plan); p.Plan != nil {
 		if _, ok := p.Plans[p.Plan.Name]; !ok {
 			p.Plans[p.Plan.Name] = p.Plan
 		}
 	}
+}
+
+func (r *reader) plan(way at, name string) *release.Plan {
+	file, data, ok := r.open(way, name, "a release plan")
+	if !ok {
+		return nil
+	}
+	plan, err := release.Parse(file, data)
+	if err != nil {
+		r.add(err)
+		return nil
+	}
+	return plan
 }
 
 // Facts is what the plan's lint needs to know of the project. now is the calendar
@@ -302,37 +312,4 @@ func (p *Project) Images() []string {
 		refs[v.Image] = true
 	}
 	return slices.Sorted(maps.Keys(refs))
-}
-
-// Fed says which metrics of a nothing in the staging copy will publish: what the
-// stages publish is the balancer's, the replicas' and the metric filters'.
-func (p *Project) Fed(a alarm.Alarm) (missing []string) {
-	m := p.Setup.Monitoring
-	fed := map[string][]string{
-		"AWS/ApplicationELB": {"RequestCount", "HTTPCode_Target_2XX_Count", "HTTPCode_Target_3XX_Count", "HTTPCode_Target_4XX_Count",
-			"HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count", "TargetResponseTime", "HealthyHostCount", "UnHealthyHostCount"},
-		"AWS/ECS": {"CPUUtilization", "MemoryUtilization"},
-	}
-	for _, f := range m.Filters {
-		fed[f.Namespace] = append(fed[f.Namespace], f.Metric)
-	}
-	dims := map[string][]string{"LoadBalancer": {m.LoadBalancer}, "TargetGroup": m.TargetGroups, "ClusterName": {m.Cluster}, "ServiceName": {m.Service}}
-	c, err := a.Compile()
-	if err != nil { // told by alarm.ParseFile
-		return nil
-	}
-	for _, in := range c.Inputs {
-		w := in.Metric
-		if !slices.Contains(fed[w.Namespace], w.MetricName) {
-			missing = append(missing, w.Namespace+" "+w.MetricName)
-			continue
-		}
-		for _, d := range w.Dimensions {
-			if strings.HasPrefix(w.Namespace, "AWS/") && !slices.Contains(dims[d.Name], d.Value) {
-				missing = append(missing, fmt.Sprintf("%s %s with %s %q (the staging copy publishes %q: see monitoring in %s)",
-					w.Namespace, w.MetricName, d.Name, d.Value, dims[d.Name], p.File))
-			}
-		}
-	}
-	return missing
 }

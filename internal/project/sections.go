@@ -3,8 +3,8 @@ package project
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"time"
 
@@ -19,40 +19,55 @@ func orDefault[T comparable](v, instead T) T {
 	return v
 }
 
+// count is n, which must be at least 1 where it is there at all, else instead.
+func (r *reader) count(way at, n whole, instead int) int {
+	if _, there := r.find(way); there && n < 1 {
+		r.fail(way, "%v: %d: must be at least 1", way[len(way)-1], n)
+	}
+	if n < 1 {
+		return instead
+	}
+	return int(n)
+}
+
 // health fills what is left out with the defaults of an ALB's target group, except
 // that a replica is given up on sooner.
 func (r *reader) health(h yamlHealth) stage.Health {
-	if h.Path.Value == "" {
-		r.fail(h.Path.Line, "health: needs a path, such as /ready: without a health check nobody knows when a version may take traffic")
+	switch {
+	case h.Path == "":
+		r.fail(at{"health", "path"}, "health: needs a path, such as /ready: without a health check nobody knows when a version may take traffic")
+	case h.Path[0] != '/':
+		r.fail(at{"health", "path"}, "health: the path %q must begin with /", h.Path)
 	}
-	if h.Port.Value < 1 || h.Port.Value > 65535 {
-		r.fail(h.Port.Line, "health: port %d: needs the port that the service listens on in its container, from 1 to 65535", h.Port.Value)
+	if h.Port < 1 || h.Port > 65535 {
+		r.fail(at{"health", "port"}, "health: port %d: needs the port that the service listens on in its container, from 1 to 65535", h.Port)
 	}
 	return stage.Health{
-		Path:      h.Path.Value,
-		Port:      h.Port.Value,
-		Interval:  orDefault(h.Interval.Value, 30*time.Second),
-		Healthy:   orDefault(h.Healthy.Value, 5),
-		Unhealthy: orDefault(h.Unhealthy.Value, 2),
-		Timeout:   orDefault(h.Timeout.Value, 5*time.Second),
-		Deadline:  orDefault(h.Deadline.Value, time.Minute),
-		Drain:     orDefault(h.Drain.Value, 30*time.Second),
+		Path:      h.Path,
+		Port:      int(h.Port),
+		Interval:  orDefault(h.Interval.d(), 30*time.Second),
+		Healthy:   r.count(at{"health", "healthy"}, h.Healthy, 5),
+		Unhealthy: r.count(at{"health", "unhealthy"}, h.Unhealthy, 2),
+		Timeout:   orDefault(h.Timeout.d(), 5*time.Second),
+		Deadline:  orDefault(h.Deadline.d(), time.Minute),
+		Drain:     orDefault(h.Drain.d(), 30*time.Second),
 	}
 }
 
 func (r *reader) traffic(t yamlTraffic) stage.Load {
-	l := stage.Load{Rate: float64(t.Rate.Value), Timeout: orDefault(t.Timeout.Value, 5*time.Second), Stored: t.Stored, StoredIn: t.StoredIn.Value}
-	if t.Rate.Value < 1 {
-		r.fail(t.Rate.Line, "traffic: needs a rate of at least 1 request per second")
+	l := stage.Load{Rate: float64(t.Rate), Timeout: orDefault(t.Timeout.d(), 5*time.Second), Stored: t.Stored, StoredIn: t.StoredIn}
+	if t.Rate < 1 {
+		r.fail(at{"traffic", "rate"}, "traffic: needs a rate of at least 1 request per second")
 	}
 	if len(t.Requests) == 0 {
-		r.fail(t.Rate.Line, "traffic: needs requests: what the users ask for, with a method and a path each")
+		r.fail(at{"traffic", "requests"}, "traffic: needs requests: what the users ask for, with a name, a weight and a path each")
 	}
 	seen := map[string]bool{}
-	for _, q := range t.Requests {
-		r.request(q, seen)
-		if q.Weight.Value < 1 {
-			r.fail(orDefault(q.Weight.Line, q.Name.Line), "traffic: request %q needs a weight of at least 1", q.Name.Value)
+	for i, q := range t.Requests {
+		way := at{"traffic", "requests", i}
+		r.request(way, q, seen)
+		if q.Weight < 1 {
+			r.fail(append(way, "weight"), "traffic: the request %q needs a weight of at least 1", q.Name)
 		}
 		l.Requests = append(l.Requests, q.request())
 	}
@@ -61,80 +76,118 @@ func (r *reader) traffic(t yamlTraffic) stage.Load {
 
 func (r *reader) smoke(qs []yamlRequest) (out []stage.SmokeRequest) {
 	seen := map[string]bool{}
-	for _, q := range qs {
-		r.request(q, seen)
+	for i, q := range qs {
+		r.request(at{"smoke", i}, q, seen)
 		out = append(out, stage.SmokeRequest{Request: q.request(), Within: q.Within.d(), Contains: q.Contains})
 	}
 	return out
 }
 
-func (r *reader) request(q yamlRequest, seen map[string]bool) {
-	if q.Name.Value == "" || seen[q.Name.Value] {
-		r.fail(orDefault(q.Name.Line, q.Path.Line), "a request needs a name that no other has, not %q", q.Name.Value)
+func (r *reader) request(way at, q yamlRequest, seen map[string]bool) {
+	switch {
+	case q.Name == "":
+		r.fail(append(way, "name"), "%v: a request needs a name", way[0])
+	case seen[q.Name]:
+		r.fail(append(way, "name"), "%v: there is a request %q already: each needs a name of its own", way[0], q.Name)
 	}
-	seen[q.Name.Value] = true
-	if len(q.Path.Value) == 0 || q.Path.Value[0] != '/' {
-		r.fail(orDefault(q.Path.Line, q.Name.Line), "request %q: the path %q must begin with /", q.Name.Value, q.Path.Value)
+	seen[q.Name] = true
+	if q.Path == "" || q.Path[0] != '/' {
+		r.fail(append(way, "path"), "%v: the path %q of the request %q must begin with /", way[0], q.Path, q.Name)
 	}
-	if e := q.Expect.Value; e != 0 && (e < 100 || e > 599) {
-		r.fail(q.Expect.Line, "request %q: %d is not an HTTP status", q.Name.Value, e)
+	if e := q.Expect; e != 0 && (e < 100 || e > 599) {
+		r.fail(append(way, "expect"), "%v: the request %q expects %d, which is not an HTTP status", way[0], q.Name, e)
 	}
+}
+
+func (r *reader) model(m yamlModel) stage.Model {
+	if !(m.ErrorLogs >= 0) {
+		r.fail(at{"simulation", "errorLogs"}, "simulation: errorLogs %v: must be at least 0", m.ErrorLogs)
+	}
+	return m.model()
 }
 
 func (r *reader) monitoring(m yamlMonitoring) stage.Monitoring {
 	out := stage.Monitoring{
 		LoadBalancer: m.LoadBalancer, TargetGroups: m.TargetGroups, Cluster: m.Cluster, Service: m.Service, LogGroup: m.LogGroup,
 	}
-	if m.Filters.Value == "" {
+	if m.Filters == "" {
 		return out
 	}
-	file := r.path(m.Filters.Value)
-	filters, err := readFilters(file)
-	if err != nil {
-		r.add(err)
-		return out
+	if file, data, ok := r.open(at{"monitoring", "filters"}, m.Filters, wantFilters); ok {
+		out.Filters = r.filters(file, data, m.LogGroup)
 	}
-	for i, f := range filters {
-		if f.LogGroup != m.LogGroup {
-			r.add(fmt.Errorf("%s: metric filter %d (%q) reads the log group %q, the service writes to %q: see monitoring in %s",
-				file, i+1, f.Name, f.LogGroup, m.LogGroup, r.file))
-		}
-	}
-	out.Filters = filters
 	return out
 }
 
-// readFilters reads the output of `aws logs describe-metric-filters`.
-func readFilters(file string) ([]stage.MetricFilter, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
+const wantFilters = "the output of `aws logs describe-metric-filters`"
+
+// jsonFilter is one of its metricFilters.
+type jsonFilter struct {
+	FilterName            string `json:"filterName"`
+	FilterPattern         string `json:"filterPattern"`
+	LogGroupName          string `json:"logGroupName"`
+	MetricTransformations []struct {
+		MetricName      string   `json:"metricName"`
+		MetricNamespace string   `json:"metricNamespace"`
+		MetricValue     string   `json:"metricValue"`
+		DefaultValue    *float64 `json:"defaultValue"`
+	} `json:"metricTransformations"`
+}
+
+// filters reads the output of `aws logs describe-metric-filters`.
+func (r *reader) filters(file string, data []byte, group string) (out []stage.MetricFilter) {
+	wrong := func(offset int, format string, args ...any) {
+		line := 1 + bytes.Count(data[:min(offset, len(data))], []byte("\n"))
+		r.add(fmt.Errorf("%s:%d: %s", file, line, fmt.Sprintf(format, args...)))
 	}
-	var f struct {
-		MetricFilters []struct {
-			FilterName, FilterPattern, LogGroupName string
-			MetricTransformations                   []struct {
-				MetricName, MetricNamespace, MetricValue string
-				DefaultValue                             *float64
-			}
+	var all struct{ MetricFilters []json.RawMessage }
+	if err := json.Unmarshal(data, &all); err != nil {
+		offset, why := explained(err)
+		wrong(offset, "%s: want %s", why, wantFilters)
+		return nil
+	}
+	if all.MetricFilters == nil {
+		wrong(0, "\"metricFilters\" is missing: want %s", wantFilters)
+	}
+	offset := 0
+	for i, raw := range all.MetricFilters {
+		offset += bytes.Index(data[offset:], raw)
+		var f jsonFilter
+		if err := json.Unmarshal(raw, &f); err != nil {
+			within, why := explained(err)
+			wrong(offset+within, "metric filter %d: %s: want %s", i+1, why, wantFilters)
+			offset += len(raw)
+			continue
 		}
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	if err := dec.Decode(&f); err != nil {
-		line := 1 + bytes.Count(data[:min(int(dec.InputOffset()), len(data))], []byte("\n"))
-		return nil, fmt.Errorf("%s:%d: %v: want the output of `aws logs describe-metric-filters`", file, line, err)
-	}
-	var out []stage.MetricFilter
-	for _, m := range f.MetricFilters {
-		for _, t := range m.MetricTransformations {
+		if f.LogGroupName != group {
+			wrong(offset, "metric filter %d (%q) reads the log group %q, and the service writes to %q: see monitoring in %s", i+1, f.FilterName, f.LogGroupName, group, r.file)
+		}
+		for _, t := range f.MetricTransformations {
+			if t.MetricName == "" || t.MetricNamespace == "" {
+				wrong(offset, "metric filter %d (%q) needs a metricName and a metricNamespace", i+1, f.FilterName)
+			}
 			if _, err := strconv.ParseFloat(t.MetricValue, 64); err != nil && (t.MetricValue == "" || t.MetricValue[0] != '$') {
-				return nil, fmt.Errorf("%s: metric filter %q: the metric value %q is neither a number nor a selector such as $.bytes", file, m.FilterName, t.MetricValue)
+				wrong(offset, "metric filter %d (%q): the metricValue %q is neither a number nor a selector such as $.bytes", i+1, f.FilterName, t.MetricValue)
 			}
 			out = append(out, stage.MetricFilter{
-				Name: m.FilterName, LogGroup: m.LogGroupName, Pattern: m.FilterPattern,
+				Name: f.FilterName, LogGroup: f.LogGroupName, Pattern: f.FilterPattern,
 				Namespace: t.MetricNamespace, Metric: t.MetricName, Value: t.MetricValue, Default: t.DefaultValue,
 			})
 		}
+		offset += len(raw)
 	}
-	return out, nil
+	return out
+}
+
+// explained is where JSON is wrong, and why.
+func explained(err error) (offset int, why string) {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return int(syntax.Offset), "this is not JSON: " + err.Error()
+	case errors.As(err, &kind):
+		return int(kind.Offset), fmt.Sprintf("%s must not be a JSON %s", kind.Field, kind.Value)
+	}
+	return 0, err.Error()
 }

@@ -17,11 +17,11 @@ import (
 
 // underLoad sends the users' traffic to the balancer until stop, which returns what
 // the users saw.
-func (b *balancerBench) underLoad(rate float64) (history *stage.History, stop func() stage.Traffic) {
+func (b *balancerBench) underLoad(rate float64, timeout time.Duration) (history *stage.History, stop func() stage.Traffic) {
 	b.t.Helper()
 	history = stage.NewHistory(b.clock.Now, nil)
 	users, err := startTraffic(trafficOptions{
-		Load: stage.Load{Rate: rate, Timeout: 4 * time.Second, Requests: []stage.Request{
+		Load: stage.Load{Rate: rate, Timeout: timeout, Requests: []stage.Request{
 			{Name: "browse", Weight: 3, Path: "/products", Expect: 200},
 			{Name: "order", Weight: 1, Method: "POST", Path: "/orders", Body: "{key}", Write: true, Expect: 200},
 		}},
@@ -71,7 +71,7 @@ func TestRealNoRequestIsLostByAShiftOrADrain(t *testing.T) {
 	}
 	deploy("v1", 1, 2)
 	b.shares(stage.Shares{"v1": 100})
-	history, stop := b.underLoad(400)
+	history, stop := b.underLoad(400, 4*time.Second)
 	for round := range 3 {
 		deploy("v2", 10*round+1, 10*round+2)
 		for share := 0.0; share <= 100; share += 2.5 {
@@ -104,7 +104,7 @@ func TestRealAVersionGetsNothingAfterTheShiftAwayFromIt(t *testing.T) {
 	b.awaitHealthy("v1", 1)
 	b.awaitHealthy("v2", 1)
 	b.shares(stage.Shares{"v1": 50, "v2": 50})
-	_, stop := b.underLoad(400)
+	_, stop := b.underLoad(400, 4*time.Second)
 	b.await(func() bool { return two.served.Load() > 20 })
 	b.shares(stage.Shares{"v1": 100})
 	cut, err := b.drain(t.Context(), "v2", "v2-1", time.Second) // what is under way ends
@@ -121,7 +121,7 @@ func TestRealDrainTellsWhatItCuts(t *testing.T) {
 	slow := b.replica("v1", "v1-1", func(r *benchReplica) { r.slow = time.Minute })
 	b.awaitHealthy("v1", 1)
 	b.shares(stage.Shares{"v1": 100})
-	_, stop := b.underLoad(20)
+	_, stop := b.underLoad(20, 4*time.Second)
 	b.await(func() bool { return slow.served.Load() >= 2 })
 	cut, err := b.drain(t.Context(), "v1", "v1-1", 50*time.Millisecond)
 	require.NoError(t, err)
@@ -134,15 +134,43 @@ func TestRealDrainTellsWhatItCuts(t *testing.T) {
 	assert.Equal(t, sum.Requests, sum.Failed)
 }
 
+func TestRealUnansweredRequestsHaveAVersion(t *testing.T) {
+	b := newBalancerBench(t, 60, "v1", "v2")
+	b.replica("v1", "v1-1")
+	hangs := b.replica("v2", "v2-1", func(r *benchReplica) { r.slow = time.Minute })
+	b.awaitHealthy("v1", 1)
+	b.awaitHealthy("v2", 1)
+	b.shares(stage.Shares{"v1": 50, "v2": 50})
+	history, stop := b.underLoad(100, 200*time.Millisecond)
+	b.await(func() bool { return hangs.served.Load() >= 20 })
+	sum := stop()
+	failed := int64(0)
+	for e := range history.All(stage.Served) {
+		if e.Version == "v2" {
+			failed += e.Traffic.Failed
+		}
+	}
+	assert.Equal(t, sum.Failed, failed)
+	assert.GreaterOrEqual(t, failed, int64(20))
+	left := 0
+	for _, a := range b.logged(int(sum.Requests)) {
+		if a.Target == "v2-1" {
+			assert.Zero(t, a.Status, "the user left before")
+			left++
+		}
+	}
+	assert.EqualValues(t, failed, left)
+}
+
 func TestRealACrashedReplicaIsLeftOut(t *testing.T) {
 	b := newBalancerBench(t, 60, "v1")
 	b.replica("v1", "v1-1")
 	crashes := b.replica("v1", "v1-2")
 	b.awaitHealthy("v1", 2)
 	b.shares(stage.Shares{"v1": 100})
-	_, stop := b.underLoad(400)
+	_, stop := b.underLoad(400, 4*time.Second)
 	b.await(func() bool { return crashes.served.Load() > 20 })
-	crashes.Listener.Close()
+	require.NoError(t, crashes.Listener.Close())
 	crashes.CloseClientConnections()
 	b.awaitHealthy("v1", 1)
 	logged := len(b.logged(0))
@@ -164,7 +192,7 @@ func BenchmarkShift(b *testing.B) {
 		bench.awaitHealthy(version, 2)
 	}
 	bench.shares(stage.Shares{"v1": 100})
-	_, stop := bench.underLoad(200)
+	_, stop := bench.underLoad(200, 4*time.Second)
 	served := func() (n int64) {
 		for _, r := range replicas {
 			n += r.served.Load()

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -39,12 +40,12 @@ type balancerBench struct {
 
 func newBalancerBench(t testing.TB, pace float64, versions ...string) *balancerBench {
 	t.Helper()
-	engine := realEngine(t)
+	engine := balancerEngine(t)
 	return startBalancerBench(t, engine, engine.Local, pace, versions...)
 }
 
-// realEngine is the Docker engine, with the balancer's image present.
-func realEngine(t testing.TB) *Engine {
+// balancerEngine is the Docker engine, with the balancer's image present.
+func balancerEngine(t testing.TB) *Engine {
 	t.Helper()
 	ctx := t.Context()
 	engine, err := ConnectEngine(ctx)
@@ -70,15 +71,17 @@ func startBalancerBench(t testing.TB, engine *Engine, direct bool, pace float64,
 	if !direct {
 		networks = append(networks, name+"-out")
 	}
-	var network *stageNetwork
-	for i := len(networks) - 1; i >= 0; i-- {
-		var err error
-		network, err = createNetwork(ctx, engine.Client, networks[i], i == 0, nil)
+	var own *stageNetwork
+	for i, n := range networks {
+		network, err := createNetwork(ctx, engine.Client, n, i == 0, nil)
 		require.NoError(t, err)
-		t.Cleanup(func() { assert.NoError(t, removeNetwork(context.Background(), engine.Client, network)) })
+		t.Cleanup(func() { assert.NoError(t, removeBenchNetwork(engine, network)) })
+		if i == 0 {
+			own = network
+		}
 	}
 
-	b := &balancerBench{t: t, clock: clock.NewPaced(pace), gateway: network.subnet.Addr().Next(), setup: balancerSetup(versions...)}
+	b := &balancerBench{t: t, clock: clock.NewPaced(pace), gateway: own.subnet.Addr().Next(), setup: balancerSetup(versions...)}
 	var err error
 	b.balancer, err = startBalancer(ctx, balancerOptions{
 		Setup: b.setup, Clock: b.clock, Pace: pace, Networks: networks, Direct: direct,
@@ -99,6 +102,11 @@ func startBalancerBench(t testing.TB, engine *Engine, direct bool, pace float64,
 		assert.NoError(t, b.close(context.Background()))
 	})
 	return b
+}
+
+func removeBenchNetwork(e *Engine, n *stageNetwork) error {
+	_, err := e.Client.NetworkRemove(context.Background(), n.id, client.NetworkRemoveOptions{})
+	return err
 }
 
 // A benchReplica is one target.
@@ -126,6 +134,7 @@ func (b *balancerBench) replica(version, name string, options ...func(*benchRepl
 		}
 		r.served.Add(1)
 		if r.slow > 0 {
+			_, _ = io.Copy(io.Discard, req.Body) // only then it notices that the user leaves
 			_ = clock.Sleep(req.Context(), r.slow)
 		}
 		if req.URL.Path == "/empty" {
@@ -136,7 +145,7 @@ func (b *balancerBench) replica(version, name string, options ...func(*benchRepl
 	}))
 	listener, err := net.Listen("tcp", net.JoinHostPort(b.gateway.String(), "0"))
 	require.NoError(b.t, err)
-	r.Listener.Close()
+	require.NoError(b.t, r.Listener.Close())
 	r.Listener = listener
 	r.Start()
 	b.t.Cleanup(r.Close)
@@ -186,7 +195,7 @@ func (b *balancerBench) send(url, version string) (int, string, string) {
 	}
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(b.t, err)
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(res.Body)
 	require.NoError(b.t, err)
 	return res.StatusCode, res.Header.Get(versionHeader), string(body)
@@ -259,7 +268,7 @@ func TestRealBalancerSharesAndProbes(t *testing.T) {
 }
 
 func TestRealBalancerThroughPublishedPorts(t *testing.T) {
-	b := startBalancerBench(t, realEngine(t), false, 60, "v1")
+	b := startBalancerBench(t, balancerEngine(t), false, 60, "v1")
 	b.replica("v1", "v1-1")
 	b.awaitHealthy("v1", 1)
 	b.shares(stage.Shares{"v1": 100})
@@ -323,6 +332,14 @@ func TestRealBalancerFailures(t *testing.T) {
 	}
 	assert.InDelta(t, n/2, failed, 5*15.8, "50 %% of answers")
 	assert.EqualValues(t, n, two.served.Load())
+
+	logged := 0
+	for _, a := range b.logged(n) {
+		if a.Status == http.StatusInternalServerError && a.FromTarget {
+			logged++
+		}
+	}
+	assert.Equal(t, failed, logged, "the log takes them for the target's own")
 
 	require.NoError(t, b.failAnswers(ctx, "", 100))
 	for _, version := range []string{"v1", "v2"} {
