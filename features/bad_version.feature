@@ -27,8 +27,8 @@ Feature: A bad version is caught before it spreads
       And no request failed
 
     Scenario: The new version is deployed with a wrong address of the payments API
-      Given version "v2" is deployed with the variable "PAYMENTS_URL" set to "http://payments.invalid:8081"
-      When "v2" is released as the "canary" plan says
+      Given version "v2" is deployed with the variable "PAYMENTS_URL" set to "http://payments:9"
+      When "v2" is released as the "linear" plan says
       Then the alarm "shop-5xx-rate" goes off within 4 minutes of exposure
       And the alarm "shop-error-logs" may go off too
       And all customers are back on "v1" within 30 seconds of the alarm
@@ -71,6 +71,7 @@ Feature: A bad version is caught before it spreads
       Given version "v2" crashes again and again from 1 minute after it takes traffic
       When "v2" is released as the "canary" plan says
       Then the release is rolled back because of a failed health check
+      And the alarm "shop-unhealthy-hosts" may go off too
       And all customers are back on "v1" within 30 seconds of the decision
       And no acknowledged order is lost or doubled
 
@@ -79,4 +80,4 @@ Feature: A bad version is caught before it spreads
       When "v2" is released as the "canary" plan says
       Then the release is rolled back because of a failed health check
       And all customers are back on "v1" within 30 seconds of the decision
-      And at most 5% of all requests failed
+      And at most 8% of all requests failed

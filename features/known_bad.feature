@@ -34,13 +34,13 @@ Feature: Versions of the shop that are really bad
       And all customers are back on "v1" within 30 seconds of the alarm
 
     Scenario: A variable read by a wrong name
-      When "v2-wrong-variable" is released as the "canary" plan says
+      When "v2-wrong-variable" is released as the "linear" plan says
       Then the alarm "shop-5xx-rate" goes off within 4 minutes of exposure
       And the alarm "shop-error-logs" may go off too
       And all customers are back on "v1" within 30 seconds of the alarm
 
     Scenario: Orders of the old version cannot be read any more
-      When "v2-refuses-old-data" is released as the "canary" plan says
+      When "v2-refuses-old-data" is released as the "linear" plan says
       Then the alarm "shop-error-logs" goes off within 4 minutes of exposure
       And the alarm "shop-5xx-rate" may go off too
       And all customers are back on "v1" within 30 seconds of the alarm

@@ -19,10 +19,11 @@ func dependencyPhrases() []Phrase {
 				return w.failAt(stage.Failure{Kind: stage.DependencyDown, Version: a.Text("version"), Dependency: a.Text("dependency")},
 					stage.Moment{Version: a.Text("version"), After: a.Duration("after")}, 0)
 			}},
-		{"Given", `the {dependency} answers version {version} {delay:duration} late`,
-			`{dependency} から版 {version} への応答は{delay:duration}遅い`,
+		{"Given", `the {dependency} answers version {version} {delay:duration} late, from {after:duration} after it takes traffic`,
+			`版 {version} が要求を受け始めて{after:duration}後から {dependency} の応答が{delay:duration}遅くなる`,
 			func(_ context.Context, w *World, a Args) error {
-				return w.fail(stage.Failure{Kind: stage.DependencySlow, Version: a.Text("version"), Dependency: a.Text("dependency"), Delay: a.Duration("delay")})
+				return w.failAt(stage.Failure{Kind: stage.DependencySlow, Version: a.Text("version"), Dependency: a.Text("dependency"), Delay: a.Duration("delay")},
+					stage.Moment{Version: a.Text("version"), After: a.Duration("after")}, 0)
 			}},
 		{"Given", `the {dependency} is down for {lasts:duration}, from {after:duration} after {version} takes traffic`,
 			`{version} が要求を受け始めて{after:duration}後から{lasts:duration}の間 {dependency} が停止する`,

@@ -100,6 +100,7 @@ func Exposure(h *stage.History, version string) (at time.Duration, ok bool) {
 			delete(present, *e.Failure)
 		case stage.Shifted:
 			share = e.Shares[version]
+		default:
 		}
 		if share <= 0 {
 			continue

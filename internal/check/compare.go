@@ -11,7 +11,7 @@ import (
 // Measures are the figures of one scenario on one stage. A time is negative when
 // the thing did not happen.
 type Measures struct {
-	Detect   time.Duration `json:"detect"`  // from exposure to the first alarm
+	Detect   time.Duration `json:"detect"`  // from exposure to the first alarm, or to the decision to go back where that came first
 	Restore  time.Duration `json:"restore"` // from exposure until users are served well again
 	Requests int64         `json:"requests"`
 	Failed   int64         `json:"failed"`
@@ -38,8 +38,13 @@ func Measure(h *stage.History, version string) Measures {
 		return m
 	}
 	if det, ok := Detected(h, exposed); ok {
-		m.Detect, m.Alarm = det.At-exposed, det.Alarm
+		m.Alarm = det.Alarm
 	}
+	noticed, _, ok := alerted(h, version)
+	if !ok {
+		return m
+	}
+	m.Detect = noticed - exposed
 	if m.Failed > 0 {
 		if at, ok := Restored(h, exposed, Lasting); ok {
 			m.Restore = at - exposed

@@ -68,6 +68,7 @@ func onlyDeployedServe(h *stage.History) Finding {
 			if at, ran := ended[e.Version]; !ran || e.Traffic.From > at {
 				return failed(check, "%q got %d requests from %s on and was not deployed", e.Version, e.Traffic.Requests, short(e.Traffic.From))
 			}
+		default:
 		}
 	}
 	return passed(check, "always")
@@ -152,6 +153,7 @@ func healed(h *stage.History) Finding {
 			open = slices.DeleteFunc(open, func(f string) bool { return f == e.Failure.String() })
 		case stage.Ended:
 			ended = true
+		default:
 		}
 	}
 	if ended && len(open) > 0 {

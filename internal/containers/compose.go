@@ -141,7 +141,7 @@ func lookup(node *yaml.Node, key string) (at, value *yaml.Node) {
 	for node.Kind == yaml.AliasNode {
 		node = node.Alias
 	}
-	switch node.Kind {
+	switch node.Kind { //nolint:exhaustive // nothing is inside of the others
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(node.Content); i += 2 {
 			if node.Content[i].Value == key {
@@ -162,7 +162,9 @@ func lookup(node *yaml.Node, key string) (at, value *yaml.Node) {
 }
 
 var (
-	yamlLine     = regexp.MustCompile(`line (\d+)`)
+	// The parser counts lines from 0, what comes after it from 1.
+	yamlParser   = regexp.MustCompile(`line (\d+), column \d+: ([^:]+)$`)
+	yamlMeaning  = regexp.MustCompile(`line (\d+): ([^:]+)$`)
 	elementPath  = regexp.MustCompile(`'?\b((?:services|networks|volumes|configs|secrets)(?:\.[\w-]+|\[[\w-]+\])+)\.?'?:?`)
 	namedService = regexp.MustCompile(`service "([^"]+)"(?: (depends on|refers to))?`)
 	cycle        = regexp.MustCompile(`dependency cycle detected: (\S+)`)
@@ -191,10 +193,15 @@ func (f *composeFile) locate(text string) error {
 	e := &ComposeError{File: f.path, Text: text}
 	switch {
 	case strings.Contains(text, "yaml: "):
-		if all := yamlLine.FindAllStringSubmatch(text, -1); all != nil {
-			e.Line, _ = strconv.Atoi(all[len(all)-1][1])
+		why := text[strings.Index(text, "yaml: ")+len("yaml: "):]
+		if m := yamlParser.FindStringSubmatch(text); m != nil {
+			e.Line, _ = strconv.Atoi(m[1])
+			e.Line, why = e.Line+1, m[2]
+		} else if m := yamlMeaning.FindStringSubmatch(text); m != nil {
+			e.Line, _ = strconv.Atoi(m[1])
+			why = m[2]
 		}
-		e.Text = "this is not YAML: " + text[strings.Index(text, "yaml: ")+len("yaml: "):]
+		e.Text = "this is not YAML: " + why
 	case text == "empty compose file":
 		e.Text = "the file is empty: it must describe services"
 	case elementPath.MatchString(text):

@@ -165,13 +165,13 @@ func aliasesOf(c types.ServiceConfig) []string {
 // serviceExited ends the stage's life, unless the service was to end, or the engine
 // starts it again because the compose file says so.
 func (s *Stage) serviceExited(one *service, restarts bool) {
-	state := s.exitOf(one.container.ID)
+	state := s.exitOf(s.life, one.container.ID)
 	switch {
 	case one.once && state.code == 0:
 		close(one.completed)
 	case restarts:
 	default:
-		s.lose("service %s %s%s", one.Name, state, s.lastLines(one.container.ID))
+		s.lose("service %s %s%s", one.Name, state, s.lastLines(s.life, one.container.ID))
 	}
 }
 
@@ -204,7 +204,7 @@ func (s *Stage) awaitHealthy(ctx context.Context, one *service) error {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
-		return fmt.Errorf("%w: %w%s", err, last, s.lastLines(one.container.ID))
+		return fmt.Errorf("%w: %w%s", err, last, s.lastLines(ctx, one.container.ID))
 	}
 	close(one.healthy)
 	return nil

@@ -66,6 +66,8 @@ func (s *Stage) newFailure(f stage.Failure) (failure, error) {
 		return &variable{base}, nil
 	case stage.LostWrites:
 		return nil, fmt.Errorf("%w: real containers store what they acknowledge: to rehearse lost writes, deploy a version that loses them", errors.ErrUnsupported)
+	case stage.WrongAnswers:
+		return nil, fmt.Errorf("%w: nobody outside can know what a wrong answer looks like: deploy a version that gives them", errors.ErrUnsupported)
 	case stage.MemoryLeak:
 		return nil, fmt.Errorf("%w: a leak cannot be put into a running program from outside: deploy a version that leaks, or inject %q", errors.ErrUnsupported, stage.OutOfMemory)
 	}

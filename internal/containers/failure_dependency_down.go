@@ -29,11 +29,11 @@ func (f *dependencyDown) routeMade(ctx context.Context, r *route) error {
 	defer cancel()
 	err = clock.Poll(ctx, 5*time.Millisecond, func() (bool, error) {
 		refused := knock(ctx, door)
-		if refused == nil || ctx.Err() != nil {
-			return false, nil
+		is := refused != nil && ctx.Err() == nil
+		if is {
+			f.land("%s cannot connect to %s: %v", r.version, f.Dependency, refused)
 		}
-		f.land("%s cannot connect to %s: %v", r.version, f.Dependency, refused)
-		return true, nil
+		return is, nil
 	})
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cause

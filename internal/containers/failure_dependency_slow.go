@@ -32,7 +32,7 @@ func (f *dependencySlow) routeMade(ctx context.Context, r *route) error {
 	asked := f.s.askDependency(ctx, d, door, f.s.releasedEnvironment(nil))
 	took := clock.Since(began)
 	if !isDelayed(took, f.Delay) {
-		return fmt.Errorf("%w: %s answered after %s (%v)", stage.ErrNotLanded, f.Dependency, took.Round(time.Millisecond), asked)
+		return fmt.Errorf("%w: %s answered after %s (%s)", stage.ErrNotLanded, f.Dependency, took.Round(time.Millisecond), fmt.Sprint(asked))
 	}
 	f.land("%s got an answer of %s after %s", r.version, f.Dependency, took.Round(time.Millisecond))
 	return nil

@@ -68,10 +68,9 @@ func (s *Stage) settleBalancer(ctx context.Context, changed stage.Failure) error
 		var wrong, late float64
 		var by time.Duration
 		for _, f := range s.failuresOf(name) {
-			switch is := f.what(); is.Kind {
-			case stage.Errors:
+			if is := f.what(); is.Kind == stage.Errors {
 				wrong = max(wrong, is.ShareOrAll())
-			case stage.Latency:
+			} else if is.Kind == stage.Latency {
 				late, by = max(late, is.ShareOrAll()), max(by, is.Delay)
 			}
 		}
@@ -97,11 +96,9 @@ func (s *Stage) proveAtBalancer(ctx context.Context, version string, f balancerF
 	var last error
 	err := clock.Poll(ctx, time.Millisecond, func() (bool, error) {
 		began := clock.Wall()
-		status, _, err := s.call(ctx, version, stage.Request{Method: http.MethodGet, Path: path})
-		if last = err; err != nil {
-			return false, nil
-		}
-		return f.shows(answered{version, path, status, clock.Since(began)}), nil
+		var status int
+		status, _, last = s.call(ctx, version, stage.Request{Method: http.MethodGet, Path: path})
+		return last == nil && f.shows(answered{version, path, status, clock.Since(began)}), nil
 	})
 	if err != nil && context.Cause(ctx) != nil {
 		err = context.Cause(ctx)

@@ -175,8 +175,8 @@ type logBudget struct {
 
 // lastLines asks the engine for the last lines of a container whose log is not
 // followed, for the end of a message.
-func (s *Stage) lastLines(id string) string {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.life), engineGoneAfter)
+func (s *Stage) lastLines(ctx context.Context, id string) string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineGoneAfter)
 	defer cancel()
 	log, err := s.docker.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: "5"})
 	if err != nil {

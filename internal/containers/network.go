@@ -113,10 +113,7 @@ func takenSubnets(ctx context.Context, docker client.APIClient) ([]netip.Prefix,
 			taken = append(taken, c.Subnet)
 		}
 	}
-	own, err := net.InterfaceAddrs()
-	if err != nil {
-		return taken, nil // the engine refuses what overlaps
-	}
+	own, _ := net.InterfaceAddrs() // without them the engine refuses what overlaps
 	for _, a := range own {
 		if p, err := netip.ParsePrefix(a.String()); err == nil {
 			taken = append(taken, p)
@@ -157,13 +154,4 @@ func upperHalf(p netip.Prefix) netip.Prefix {
 	at := binary.BigEndian.Uint32(b[:]) + 1<<(31-p.Bits())
 	binary.BigEndian.PutUint32(b[:], at)
 	return netip.PrefixFrom(netip.AddrFrom4(b), p.Bits()+1)
-}
-
-// removeNetwork removes a network; one that is gone is fine.
-func removeNetwork(ctx context.Context, docker client.APIClient, n *stageNetwork) error {
-	if n == nil {
-		return nil
-	}
-	_, err := docker.NetworkRemove(ctx, n.id, client.NetworkRemoveOptions{})
-	return ignoreMissing(err)
 }

@@ -155,7 +155,7 @@ func (r *replica) exited() {
 		return
 	}
 	id := r.id()
-	how := s.exitOf(id)
+	how := s.exitOf(s.life, id)
 	r.log.settle(s.life) // what it said last belongs to why
 	r.mu.Lock()
 	how.silent = how.code == 137 && !r.killed
@@ -178,7 +178,7 @@ func (r *replica) exited() {
 	}
 	defer s.clock.Work()()
 	if err := r.start(s.life); err != nil && s.life.Err() == nil && r.is() != replicaEnding {
-		if s.engineGone() {
+		if s.engineGone(s.life) {
 			s.lose("the Docker engine does not answer any more: %v", err)
 			return
 		}

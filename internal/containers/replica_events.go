@@ -36,7 +36,7 @@ func (s *Stage) watchEngine() {
 			if s.life.Err() != nil {
 				return
 			}
-			if s.engineGone() {
+			if s.engineGone(s.life) {
 				s.lose("the Docker engine does not answer any more: %v", err)
 				return
 			}
@@ -106,8 +106,8 @@ func (e exit) String() string {
 
 // exitOf asks the engine how a container ended. It does not fail: where the engine
 // is silent, the exit says so.
-func (s *Stage) exitOf(id string) exit {
-	ctx, cancel := context.WithTimeout(s.life, engineGoneAfter)
+func (s *Stage) exitOf(ctx context.Context, id string) exit {
+	ctx, cancel := context.WithTimeout(ctx, engineGoneAfter)
 	defer cancel()
 	info, err := s.docker.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil || info.Container.State == nil {

@@ -124,7 +124,7 @@ func (s *Stage) grow(ctx context.Context, d *version, by int) error {
 		if err == nil {
 			return r.register(ctx)
 		}
-		if ctx.Err() == nil && !errors.Is(err, stage.ErrNotLanded) && !s.engineGone() {
+		if ctx.Err() == nil && !errors.Is(err, stage.ErrNotLanded) && !s.engineGone(ctx) {
 			err = fmt.Errorf("%w: %w", stage.ErrUnhealthy, err)
 		}
 		return err

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -204,23 +205,17 @@ func (s *Stage) imagesNeeded() []string {
 
 // raise starts what a stage has before any version is deployed.
 func (s *Stage) raise(ctx context.Context) (err error) {
-	name := "rehearsal-" + s.id
-	if s.inside, err = createNetwork(ctx, s.docker, name, true, s.allLabels()); err != nil {
+	if err := s.createNetworks(ctx); err != nil {
 		return err
 	}
-	if !s.engine.Local {
-		if s.outside, err = createNetwork(ctx, s.docker, name+"-outside", false, s.allLabels()); err != nil {
-			return err
-		}
-	}
-	if err := s.createVolumes(ctx); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	if err := s.planServices(); err != nil {
 		return err
 	}
 	s.watchEngine()
-	s.monitor, err = startMonitor(monitorOptions{
+	s.monitor, err = startMonitor(monitorOptions{ //nolint:contextcheck // it outlives this call
 		Setup: s.setup, Clock: s.clock, History: s.history, Pace: s.o.Pace,
 		Epoch:   clock.Wall().Truncate(time.Minute),
 		Targets: func(version string) []target { return s.balancer.targets(version) },
@@ -237,6 +232,22 @@ func (s *Stage) raise(ctx context.Context) (err error) {
 		return err
 	})
 	return all.Wait()
+}
+
+// createNetworks makes the stage's networks and volumes.
+func (s *Stage) createNetworks(ctx context.Context) (err error) {
+	ctx, cancel := unbroken(ctx)
+	defer cancel()
+	name := "rehearsal-" + s.id
+	if s.inside, err = createNetwork(ctx, s.docker, name, true, s.allLabels()); err != nil {
+		return err
+	}
+	if !s.engine.Local {
+		if s.outside, err = createNetwork(ctx, s.docker, name+"-outside", false, s.allLabels()); err != nil {
+			return err
+		}
+	}
+	return s.createVolumes(ctx)
 }
 
 func (s *Stage) startBalancer(ctx context.Context) error {
@@ -274,7 +285,7 @@ func (s *Stage) Shift(ctx context.Context, shares stage.Shares) (err error) {
 	}
 	s.history.Record(stage.Event{Kind: stage.Shifted, Shares: shares})
 	if s.traffic == nil && len(s.setup.Traffic.Requests) > 0 {
-		s.traffic, err = startTraffic(trafficOptions{
+		s.traffic, err = startTraffic(trafficOptions{ //nolint:contextcheck // it outlives this call
 			Load: s.setup.Traffic, URL: s.balancer.usersURL(), Clock: s.clock, History: s.history, Seed: s.o.Seed,
 		})
 		if err != nil {
@@ -370,7 +381,7 @@ func (s *Stage) enter(caller context.Context) (ctx context.Context, leave func(*
 			if !errors.Is(*err, caller.Err()) {
 				*err = fmt.Errorf("%w: %w", context.Cause(caller), *err)
 			}
-		case s.engineGone():
+		case s.engineGone(caller):
 			*err = fmt.Errorf("%w: the Docker engine does not answer any more: %w", stage.ErrLost, *err)
 		}
 		if errors.Is(*err, stage.ErrLost) {
@@ -382,12 +393,15 @@ func (s *Stage) enter(caller context.Context) (ctx context.Context, leave func(*
 // engineGoneAfter is how long an engine may take to say that it is there.
 const engineGoneAfter = 3 * time.Second
 
-func (s *Stage) engineGone() bool {
-	ctx, cancel := context.WithTimeout(context.Background(), engineGoneAfter)
+func (s *Stage) engineGone(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineGoneAfter)
 	defer cancel()
 	_, err := s.docker.Ping(ctx, client.PingOptions{})
 	return err != nil
 }
+
+// lastAnswers is how long the users wait for their last answers when the stage closes.
+const lastAnswers = 2 * time.Second
 
 // closeTimeout bounds how long a stage takes to go, whatever the engine does.
 const closeTimeout = 30 * time.Second
@@ -406,15 +420,22 @@ func (s *Stage) Close(ctx context.Context) error {
 	defer cancel()
 
 	var errs []error
-	if s.traffic != nil {
-		errs = append(errs, s.traffic.stop(ctx))
-	}
 	if !lost && !s.o.Keep {
-		s.healAll(ctx)
+		s.healAll(ctx) // before the users go, so that they get their answers
+	}
+	if s.traffic != nil {
+		last, cancel := context.WithTimeout(ctx, lastAnswers)
+		errs = append(errs, s.traffic.stop(last))
+		cancel()
 	}
 	s.end(errClosed)
 	errs = append(errs, s.clear(ctx))
 	s.background.Wait()
+	if !s.o.Keep {
+		for _, name := range slices.Sorted(maps.Keys(s.versions)) {
+			s.history.Record(stage.Event{Kind: stage.Retired, Version: name})
+		}
+	}
 	s.history.Record(stage.Event{Kind: stage.Ended})
 	if s.o.Keep {
 		s.o.Progress(s.keptHint())

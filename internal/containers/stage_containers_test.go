@@ -3,11 +3,13 @@
 package containers_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +22,8 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/testcontainers/testcontainers-go"
+	"go.uber.org/goleak"
 
 	"rehearsal/internal/alarm"
 	"rehearsal/internal/containers"
@@ -237,15 +241,15 @@ func (s *shop) serving(t *testing.T, o containers.Options) *containers.Stage {
 	st, ctx := s.raise(t, o), t.Context()
 	require.NoError(t, st.Deploy(ctx, s.version("v1")))
 	require.NoError(t, st.Shift(ctx, stage.Shares{"v1": 100}))
-	steady(t, st, "v1")
+	steady(ctx, t, st, "v1")
 	return st
 }
 
 // steady waits until requests to a version succeed for 10 s of release time.
-func steady(t *testing.T, st *containers.Stage, version string) {
+func steady(ctx context.Context, t *testing.T, st *containers.Stage, version string) {
 	t.Helper()
 	since := st.History().Now()
-	ok, err := st.Wait(t.Context(), 5*time.Minute, func(h *stage.History) bool {
+	ok, err := st.Wait(ctx, 5*time.Minute, func(h *stage.History) bool {
 		for e := range h.All(stage.Served) {
 			if e.At >= since && e.Version == version && e.Traffic.Failed > 0 {
 				since = e.At + 1
@@ -259,20 +263,11 @@ func steady(t *testing.T, st *containers.Stage, version string) {
 }
 
 // happened waits for an event.
-func happened(t *testing.T, st *containers.Stage, within time.Duration, what string, is func(stage.Event) bool) {
+func happened(ctx context.Context, t *testing.T, st *containers.Stage, within time.Duration, what string, is func(stage.Event) bool) {
 	t.Helper()
-	ok, err := st.Wait(t.Context(), within, func(h *stage.History) bool { return slices.ContainsFunc(h.Events(), is) })
+	ok, err := st.Wait(ctx, within, func(h *stage.History) bool { return slices.ContainsFunc(h.Events(), is) })
 	require.NoError(t, err)
 	require.True(t, ok, "within %v: %s", within, what)
-}
-
-func count(h *stage.History, kind stage.EventKind, version string) (n int) {
-	for e := range h.All(kind) {
-		if e.Version == version {
-			n++
-		}
-	}
-	return n
 }
 
 func proofs(h *stage.History) (all []string) {
@@ -312,15 +307,15 @@ func TestFailuresOfARunningVersionLandAndHeal(t *testing.T) {
 			t.Log(proofs(h)[before])
 			assert.ErrorContains(t, st.Inject(ctx, c.failure), "already")
 			if c.users {
-				happened(t, st, 3*time.Minute, "users notice", func(e stage.Event) bool {
+				happened(ctx, t, st, 3*time.Minute, "users notice", func(e stage.Event) bool {
 					return e.Kind == stage.Served && e.At > at && e.Traffic.Failed > 0
 				})
 			}
 			if c.ready {
-				happened(t, st, 3*time.Minute, "the balancer notices", func(e stage.Event) bool { return e.Kind == stage.Unhealthy && e.At > at })
+				happened(ctx, t, st, 3*time.Minute, "the balancer notices", func(e stage.Event) bool { return e.Kind == stage.Unhealthy && e.At > at })
 			}
 			timed(t, "heal", func() error { return st.Heal(ctx, c.failure) })
-			timed(t, "steady", func() error { steady(t, st, "v1"); return nil })
+			timed(t, "steady", func() error { steady(ctx, t, st, "v1"); return nil })
 			require.NoError(t, st.Heal(ctx, c.failure), "healing what is not there does nothing")
 		})
 	}
@@ -417,15 +412,6 @@ func TestACancelledStageLeavesNothing(t *testing.T) {
 
 func TestAStageThatCannotBeRaisedLeavesNothing(t *testing.T) {
 	s := sample(t)
-	stages := func() (ids []string) {
-		list, err := s.engine.Client.NetworkList(context.Background(), client.NetworkListOptions{Filters: make(client.Filters).Add("label", "rehearsal.stage")})
-		require.NoError(t, err)
-		for _, n := range list.Items {
-			ids = append(ids, n.Labels["rehearsal.stage"])
-		}
-		return ids
-	}
-	before := stages()
 	for _, after := range []time.Duration{20, 100, 300, 600, 900} {
 		ctx, cancel := context.WithTimeout(t.Context(), after*time.Millisecond)
 		_, err := containers.New(ctx, s.engine, s.options(t))
@@ -448,9 +434,13 @@ func TestAStageThatCannotBeRaisedLeavesNothing(t *testing.T) {
 	})
 	_, err = containers.New(t.Context(), s.engine, o)
 	require.ErrorContains(t, err, "payments:nobody-has-this")
-	for _, id := range stages() {
-		assert.Contains(t, before, id, "nothing new is left")
-	}
+	mine := make(client.Filters).Add("label", "rehearsal.stage").Add("label", "org.testcontainers.sessionId="+testcontainers.SessionID())
+	networks, err := s.engine.Client.NetworkList(t.Context(), client.NetworkListOptions{Filters: mine})
+	require.NoError(t, err)
+	assert.Empty(t, networks.Items)
+	left, err := s.engine.Client.ContainerList(t.Context(), client.ContainerListOptions{All: true, Filters: mine})
+	require.NoError(t, err)
+	assert.Empty(t, left.Items)
 }
 
 // loadCompose is the sample's compose file with an edit.
@@ -477,9 +467,14 @@ func TestAStageHasNoWayOut(t *testing.T) {
 	out := s.exec(t, database, "psql", "host=example.com connect_timeout=9", "-c", "select 1")
 	require.Contains(t, out, "could not translate host name")
 	require.Less(t, time.Since(began), 3*time.Second, "it is told at once")
-	for line := range strings.Lines(s.exec(t, database, "cat", "/proc/net/route")) {
-		fields := strings.Fields(line)
-		require.NotEqual(t, "00000000", fields[1], "there is a default route")
+	for _, one := range []string{"database", "payments", "balancer", "toxiproxy-1"} {
+		info, err := s.engine.Client.ContainerInspect(t.Context(), "rehearsal-"+idOf(st)+"-"+one, client.ContainerInspectOptions{})
+		require.NoError(t, err)
+		for name := range info.Container.NetworkSettings.Networks {
+			network, err := s.engine.Client.NetworkInspect(t.Context(), name, client.NetworkInspectOptions{})
+			require.NoError(t, err)
+			require.True(t, network.Network.Internal, "%s is on network %s", one, name)
+		}
 	}
 	require.Contains(t, s.exec(t, database, "env"), "POSTGRES_USER=shop")
 	require.NotContains(t, strings.ToLower(s.exec(t, database, "env")), "proxy")
@@ -530,7 +525,7 @@ func TestReplicasComeAndGo(t *testing.T) {
 	three.Replicas, one.Replicas = 3, 1
 	timed(t, "one more", func() error { return st.Deploy(ctx, three) })
 	timed(t, "two less", func() error { return st.Deploy(ctx, one) })
-	steady(t, st, "v1")
+	steady(ctx, t, st, "v1")
 	var replicas []int
 	for e := range st.History().All(stage.Deployed) {
 		replicas = append(replicas, e.Replicas)
@@ -584,7 +579,57 @@ func TestAnEngineElsewhereIsDrivenByPublishedPorts(t *testing.T) {
 		require.NoError(t, st.Probe(ctx, stage.Probe{Kind: stage.ProbeDependency, Dependency: f.Dependency}), "without a version, past its failures")
 		require.NoError(t, st.Heal(ctx, f))
 	}
-	steady(t, st, "v1")
+	steady(ctx, t, st, "v1")
 	require.NoError(t, st.Probe(ctx, stage.Probe{Kind: stage.ProbeSmoke, Version: "v1"}))
 	require.NoError(t, st.Audit(ctx))
+}
+
+func TestAClosedStageLeavesNoGoroutine(t *testing.T) {
+	s := sample(t)
+	t.Run("first", func(t *testing.T) { s.serving(t, s.options(t)) }) // what the process starts once
+	before := goleak.IgnoreCurrent()
+	t.Run("one", func(t *testing.T) {
+		st := s.serving(t, s.options(t))
+		ctx := t.Context()
+		require.NoError(t, st.Inject(ctx, stage.Failure{Kind: stage.Hang, Version: "v1"}))
+		require.NoError(t, st.Inject(ctx, stage.Failure{Kind: stage.CrashLater, Version: "v2", After: time.Hour}))
+		require.NoError(t, st.Inject(ctx, stage.Failure{Kind: stage.CrashLoop, Version: "v2"}))
+		require.ErrorIs(t, st.Deploy(ctx, s.version("v2")), stage.ErrUnhealthy)
+	})
+	require.NoError(t, s.engine.Client.Close()) // its idle connections
+	goleak.VerifyNone(t, before)
+}
+
+// stageThatDies is set where this test program runs to raise a stage and be killed.
+const stageThatDies = "REHEARSAL_TEST_STAGE_THAT_DIES"
+
+func TestTheReaperTakesWhatAKilledProcessLeaves(t *testing.T) {
+	s := sample(t)
+	if os.Getenv(stageThatDies) != "" {
+		st, err := containers.New(t.Context(), s.engine, s.options(t))
+		require.NoError(t, err)
+		require.NoError(t, st.Deploy(t.Context(), s.version("v1")))
+		fmt.Println("stage", idOf(st))
+		select {} // until it is killed
+	}
+	process := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	process.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "TESTCONTAINERS_SESSION_ID=") // it is a process of its own
+	}), stageThatDies+"=1")
+	out, err := process.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, process.Start())
+	id := ""
+	for lines := bufio.NewScanner(out); id == "" && lines.Scan(); {
+		id, _ = strings.CutPrefix(lines.Text(), "stage ")
+		if id == lines.Text() {
+			id = ""
+		}
+	}
+	require.Len(t, s.left(t, id), 7, "database, payments, balancer, Toxiproxy, two replicas and their network")
+	require.NoError(t, process.Process.Kill())
+	_ = process.Wait()
+	began := time.Now()
+	require.Eventually(t, func() bool { return len(s.left(t, id)) == 0 }, 20*time.Second, 100*time.Millisecond)
+	t.Logf("gone after %v", time.Since(began))
 }

@@ -61,13 +61,13 @@ func (s *Stage) startRoute(ctx context.Context, name string) (*route, error) {
 	}
 	s.keep(r)
 	s.onExit(r.container.ID, func() {
-		s.lose("the Toxiproxy of %s %s%s", r.owner(), s.exitOf(r.container.ID), s.lastLines(r.container.ID))
+		s.lose("the Toxiproxy of %s %s%s", r.owner(), s.exitOf(s.life, r.container.ID), s.lastLines(s.life, r.container.ID))
 	})
 	if err := r.container.Start(ctx); err != nil {
 		return nil, err
 	}
 	if err := r.open(ctx, s.engine, proxies); err != nil {
-		return nil, fmt.Errorf("Toxiproxy: %w%s", err, s.lastLines(r.container.ID))
+		return nil, fmt.Errorf("start a Toxiproxy: %w%s", err, s.lastLines(ctx, r.container.ID))
 	}
 	return r, nil
 }
@@ -131,10 +131,9 @@ func (r *route) open(ctx context.Context, e *Engine, proxies []toxiproxy.Proxy) 
 	defer cancel()
 	var last error
 	err := clock.Poll(ctx, toxiproxyEvery, func() (bool, error) {
-		if last = knock(ctx, r.doors["api"]); last != nil {
-			return false, nil
+		if last = knock(ctx, r.doors["api"]); last == nil {
+			_, last = r.api.Version()
 		}
-		_, last = r.api.Version()
 		return last == nil, nil
 	})
 	if err != nil {
@@ -236,7 +235,7 @@ func (s *Stage) settle(r *route) error {
 		}
 		for _, port := range dependencyPorts(d, s.services[d.Name].ServiceConfig) {
 			if err := r.proxies[d.Name+"-"+port].settle(down, delay); err != nil {
-				return fmt.Errorf("Toxiproxy of %s: %s: %w", r.owner(), d.Name, err)
+				return fmt.Errorf("set up the Toxiproxy of %s for %s: %w", r.owner(), d.Name, err)
 			}
 		}
 	}

@@ -215,6 +215,7 @@ func said(n *yaml.Node) string {
 		return "a list"
 	case yaml.MappingNode:
 		return "a mapping"
+	default:
+		return strconv.Quote(n.Value)
 	}
-	return strconv.Quote(n.Value)
 }

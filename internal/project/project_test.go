@@ -17,6 +17,7 @@ import (
 
 	"rehearsal/internal/alarm"
 	"rehearsal/internal/check"
+	"rehearsal/internal/containers"
 	"rehearsal/internal/project"
 	"rehearsal/internal/release"
 	"rehearsal/internal/stage"
@@ -31,54 +32,87 @@ func load(t *testing.T) *project.Project {
 	return p
 }
 
-func TestEveryFieldOfTheShopArrives(t *testing.T) {
+func TestTheShopIsInOrder(t *testing.T) {
 	p := load(t)
-	s := p.Setup
 	assert.Equal(t, filepath.Join(fixtures, "rehearsal.yaml"), p.File)
-	assert.Equal(t, "shop", s.Service)
-	assert.Equal(t, 2, s.Replicas)
-	assert.EqualValues(t, 128<<20, s.MemoryLimit)
+	assert.Equal(t, "shop", p.Setup.Service)
 	assert.Equal(t, filepath.Join(fixtures, "../features"), p.Features)
 	assert.ElementsMatch(t, []string{"shop", "database", "payments"}, p.Compose.ServiceNames())
-
-	assert.Equal(t, stage.Health{
-		Path: "/ready", Port: 8080, Interval: 10 * time.Second, Healthy: 2, Unhealthy: 2, Timeout: time.Second, Deadline: time.Minute, Drain: 10 * time.Second,
-	}, s.Health)
-
-	assert.Equal(t, stage.Version{Name: "v1", Image: "shop:v1"}, s.Versions["v1"])
-	assert.Equal(t, []stage.Failure{{Kind: stage.Latency, Version: "v2-slow-query", Request: "browse", Delay: 900 * time.Millisecond}}, s.Versions["v2-slow-query"].Simulated)
-	assert.EqualValues(t, stage.MemoryLeak, s.Versions["v2-leaks-memory"].Simulated[0].Kind)
-	assert.Positive(t, s.Versions["v2-leaks-memory"].Simulated[0].PerRequest)
-	for name, v := range s.Versions {
+	assert.Len(t, p.Plans, len(release.Strategies()), "a plan for each strategy")
+	for name, plan := range p.Plans {
+		assert.Equal(t, name, plan.Name)
+	}
+	assert.Equal(t, p.Plan.Strategy, p.Plans[p.Plan.Name].Strategy)
+	for name, v := range p.Setup.Versions {
 		assert.Equal(t, name, v.Name)
+		assert.True(t, slices.ContainsFunc(p.Recipes, func(r containers.ImageRecipe) bool { return r.Matches(v.Image) }), "%s can be built", v.Image)
 		for _, f := range v.Simulated {
 			assert.Equal(t, name, f.Version, "what a version does wrong is its own")
 			assert.NoError(t, f.Validate())
 		}
 	}
+	var names []string
+	for _, a := range p.Setup.Alarms {
+		names = append(names, a.AlarmName)
+		assert.Empty(t, p.Fed(a), "the staging copy feeds every alarm of the shop")
+	}
+	assert.Subset(t, names, p.Plan.Alarms)
+	assert.Subset(t, p.Images(), []string{"shop:v1", "shop:v2", "postgres:17", "payments:v1"})
+	assert.NotZero(t, p.Tolerance)
+}
 
-	require.Len(t, s.Dependencies, 2)
-	assert.Equal(t, stage.Dependency{Name: "database", Kind: "postgres", Port: 5432, URLFrom: "DATABASE_URL", Readiness: true}, s.Dependencies[0])
-	assert.Equal(t, stage.Dependency{Name: "payments", Kind: "http", Port: 8080, URLFrom: "PAYMENTS_URL", Path: "/health", Requests: []string{"order"}}, s.Dependencies[1])
+func TestEveryFieldArrives(t *testing.T) {
+	p, err := copied(t).load(t.Context())
+	require.NoError(t, err)
+	s := p.Setup
+	assert.Equal(t, "shop", s.Service)
+	assert.Equal(t, 2, s.Replicas, "of the compose file")
+	assert.EqualValues(t, 128<<20, s.MemoryLimit, "of the compose file")
 
-	assert.InDelta(t, 200, s.Traffic.Rate, 0)
-	assert.Equal(t, 4*time.Second, s.Traffic.Timeout)
-	assert.Equal(t, "database", s.Traffic.StoredIn)
-	assert.Contains(t, s.Traffic.Stored, "FROM orders")
-	require.Len(t, s.Traffic.Requests, 3)
-	order, ok := s.Traffic.Find("order")
-	require.True(t, ok)
-	assert.Equal(t, stage.Request{
-		Name: "order", Weight: 20, Method: "POST", Path: "/orders", Write: true, Body: `{"product": 1, "quantity": 2}`,
-		Headers: map[string]string{"Content-Type": "application/json", "Idempotency-Key": "{key}"},
-	}, order)
-	status, _ := s.Traffic.Find("status")
-	assert.Equal(t, 200, status.Expect)
+	assert.Equal(t, stage.Version{Name: "v1", Image: "shop:v1"}, s.Versions["v1"])
+	assert.Equal(t, stage.Version{Name: "v2", Image: "shop:v2", Replicas: 3, Environment: map[string]string{"FEATURE": "prices", "LIMIT": "5"}}, s.Versions["v2"])
+	for name, want := range map[string][]stage.Failure{
+		"v2-slow-query":        {{Kind: stage.Latency, Request: "browse", Delay: 900 * time.Millisecond}},
+		"v2-leaks-memory":      {{Kind: stage.MemoryLeak, PerRequest: 4369}},
+		"v2-hangs-on-payments": {{Kind: stage.Hang, Dependency: "payments"}},
+		"v2-forgets-prices": {{Kind: stage.WrongAnswers, Request: "browse", Share: 12.5}, {Kind: stage.WrongVariable, Variable: "PORT", Value: "none"},
+			{Kind: stage.CrashLoop, After: 3 * time.Minute}},
+	} {
+		for i := range want {
+			want[i].Version = name
+		}
+		assert.Equal(t, want, s.Versions[name].Simulated)
+	}
+	assert.Len(t, s.Versions, 10)
+	assert.Len(t, p.Recipes, 11)
+	assert.Contains(t, p.Images(), "shop:v2-leaks-memory")
+	assert.Contains(t, p.Images(), "postgres:17")
 
-	require.Len(t, s.Smoke, 2)
-	assert.Equal(t, stage.SmokeRequest{
-		Request: stage.Request{Name: "browse", Method: "GET", Path: "/products", Expect: 200}, Contains: "price", Within: 500 * time.Millisecond,
-	}, s.Smoke[0])
+	assert.Equal(t, stage.Health{
+		Path: "/ready", Port: 8080, Interval: 10 * time.Second, Healthy: 3, Unhealthy: 2, Timeout: time.Second, Deadline: time.Minute, Drain: 10 * time.Second,
+	}, s.Health)
+	assert.Equal(t, []stage.Dependency{
+		{Name: "database", Kind: "postgres", Port: 5432, URLFrom: "DATABASE_URL", Readiness: true},
+		{Name: "payments", Kind: "http", Port: 8080, URLFrom: "PAYMENTS_URL", Path: "/health", Requests: []string{"order"}},
+	}, s.Dependencies)
+
+	post := func(body string) stage.Request {
+		return stage.Request{Name: "order", Method: "POST", Path: "/orders", Body: body, Headers: map[string]string{"Content-Type": "application/json", "Idempotency-Key": "{key}"}}
+	}
+	order, pay := post(`{"product": 1, "quantity": 2}`), post(`{"product": 1, "quantity": 1}`)
+	order.Weight, order.Write, pay.Expect = 20, true, 201
+	assert.Equal(t, stage.Load{
+		Rate: 200, Timeout: 4 * time.Second, Stored: "SELECT idempotency_key FROM orders", StoredIn: "database",
+		Requests: []stage.Request{
+			{Name: "browse", Weight: 50, Method: "GET", Path: "/products"},
+			order,
+			{Name: "status", Weight: 30, Method: "GET", Path: "/orders/{acknowledged}", Expect: 200},
+		},
+	}, s.Traffic)
+	assert.Equal(t, []stage.SmokeRequest{
+		{Request: stage.Request{Name: "browse", Method: "GET", Path: "/products", Expect: 200}, Contains: "price", Within: 500 * time.Millisecond},
+		{Request: pay, Within: time.Second},
+	}, s.Smoke)
 
 	zero := 0.0
 	assert.Equal(t, stage.Monitoring{
@@ -91,24 +125,7 @@ func TestEveryFieldOfTheShopArrives(t *testing.T) {
 		Start: time.Second, Median: 3 * time.Millisecond, P99: 20 * time.Millisecond, RestartDelay: time.Second, Memory: 24 << 20,
 		ClientTimeout: 2 * time.Second, ShiftTime: 10 * time.Millisecond, DrainTime: time.Second, ErrorLogs: 1,
 	}, s.Model)
-	assert.Equal(t, check.Tolerance{Detect: time.Minute, Restore: time.Minute, Failed: 2}, p.Tolerance)
-
-	assert.Equal(t, release.Canary, p.Plan.Strategy)
-	assert.Len(t, p.Plans, 5, "every strategy, by name")
-	for name, plan := range p.Plans {
-		assert.Equal(t, name, plan.Name)
-	}
-	var names []string
-	for _, a := range s.Alarms {
-		names = append(names, a.AlarmName)
-		assert.Empty(t, p.Fed(a), "the staging copy feeds every alarm of the shop")
-	}
-	for _, watched := range p.Plan.Alarms {
-		assert.Contains(t, names, watched)
-	}
-	assert.Len(t, p.Recipes, 11)
-	assert.Contains(t, p.Images(), "shop:v2-leaks-memory")
-	assert.Contains(t, p.Images(), "postgres:17")
+	assert.Equal(t, check.Tolerance{Detect: 90 * time.Second, Restore: 2 * time.Minute, Failed: 3}, p.Tolerance)
 }
 
 func TestFactsForTheLintOfAPlan(t *testing.T) {
@@ -117,10 +134,10 @@ func TestFactsForTheLintOfAPlan(t *testing.T) {
 	f := p.Facts(now)
 	assert.Equal(t, now, f.Now)
 	assert.Equal(t, p.Setup.Alarms, f.Alarms)
-	assert.InDelta(t, 200, f.Rate, 0)
-	assert.Equal(t, 2, f.Replicas)
+	assert.InDelta(t, p.Setup.Traffic.Rate, f.Rate, 0)
+	assert.Equal(t, p.Setup.Replicas, f.Replicas)
 	assert.Equal(t, []string{"database", "payments"}, f.Dependencies)
-	assert.Equal(t, 2, *f.Smoke)
+	assert.Equal(t, len(p.Setup.Smoke), *f.Smoke)
 	assert.Empty(t, f.Fed(p.Setup.Alarms[0]))
 	for _, l := range p.Plan.Lint(f) {
 		assert.NotEqual(t, release.Error, l.Severity, "%v", l)
@@ -161,7 +178,8 @@ func TestAFileMayBeNamedByItsWholePath(t *testing.T) {
 	assert.NotEmpty(t, p.Setup.Alarms)
 }
 
-// spoilt is a copy of the shop's files that a test may spoil.
+// spoilt is a copy of the shop's files, with a rehearsal.yaml in which every key is
+// used, that a test may spoil.
 type spoilt struct {
 	t   *testing.T
 	dir string
@@ -172,6 +190,9 @@ func copied(t *testing.T) *spoilt {
 	root := t.TempDir()
 	c := &spoilt{t, filepath.Join(root, "fixtures")}
 	require.NoError(t, os.CopyFS(c.dir, os.DirFS(fixtures)))
+	data, err := os.ReadFile("testdata/rehearsal.yaml")
+	require.NoError(t, err)
+	c.write("rehearsal.yaml", string(data))
 	require.NoError(t, os.Mkdir(filepath.Join(root, "features"), 0o755))
 	return c
 }
@@ -243,8 +264,8 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		{"no duration", "  drain: 10s", "  drain: 0s", "", `"0s": a duration must be above 0, such as 90s or 5m`},
 		{"duration without a unit", "  interval: 10s", "  interval: 10", "", `"10" is not a duration: write it as 90s, 5m or 1h30m`},
 		{"a list for a duration", "  interval: 10s", "  interval: [10s]", "", `a list is not a duration: write it as 90s, 5m or 1h30m`},
-		{"share above 100 %", "  failed: 2% ", "  failed: 200% ", "", `"200%" is not a percentage above 0% and up to 100%`},
-		{"share of nothing", "  failed: 2% ", "  failed: 0% ", "", `"0%" is not a percentage above 0% and up to 100%`},
+		{"share above 100 %", "  failed: 3% ", "  failed: 200% ", "", `"200%" is not a percentage above 0% and up to 100%`},
+		{"share of nothing", "  failed: 3% ", "  failed: 0% ", "", `"0%" is not a percentage above 0% and up to 100%`},
 		{"size that is none", "  memory: 24MiB", "  memory: a lot", "", `"a lot" is not a size: write it as 64KiB or 128MiB`},
 		{"no YAML", "service: shop  ", "service: [shop", "", `this is not YAML: did not find expected ',' or ']'`},
 		{"a tab", "  path: /ready", "\tpath: /ready", "", `this is not YAML: found character that cannot start any token (a tab? YAML is indented with spaces)`},
@@ -318,8 +339,7 @@ func TestAMistakeInAnotherFileIsToldWithThatFile(t *testing.T) {
 	}{
 		{"compose: unknown key", "compose.yaml", "    image: postgres:17", "    imago: postgres:17", "", `compose knows no "imago"`},
 		{"alarms: malformed", "alarms.json", `"AlarmName": "shop-5xx-rate",`, `"AlarmName": "shop-5xx-rate"`, `"AlarmArn": "arn:aws:cloudwatch:ap-northeast-1:123456789012:alarm:shop-5xx-rate"`, "'"},
-		{"alarms: threshold missing", "alarms.json", `"Threshold": 0.5,`, "", "{\n            \"AlarmName\": \"shop-p99-latency\"",
-			`alarm "shop-p99-latency": Threshold: is missing`},
+		{"alarms: no name", "alarms.json", `"AlarmName": "shop-p99-latency"`, `"AlarmName": ""`, "", "AlarmName"},
 		{"plan: unknown strategy", "release.yaml", "strategy: canary", "strategy: canaries", "", "canary"},
 		{"filters: malformed", "metric-filters.json", `"metricName": "ErrorCount",`, `"metricName": "ErrorCount"`, `"metricNamespace"`,
 			"this is not JSON: invalid character '\"' after object key:value pair: want the output of `aws logs describe-metric-filters`"},
@@ -365,7 +385,7 @@ func TestAFileOfTheWrongKind(t *testing.T) {
 		})
 	}
 	p := copied(t)
-	p.change("rehearsal.yaml", "# The rehearsal of the shop", "{}\n---\n# The rehearsal of the shop")
+	p.change("rehearsal.yaml", "# A rehearsal in which", "{}\n---\n# A rehearsal in which")
 	assert.Contains(t, p.problems(t.Context())[0], "rehearsal.yaml:2: a second document begins: want one rehearsal in a file")
 }
 

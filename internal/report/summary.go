@@ -49,7 +49,8 @@ func Summary(w io.Writer, r Run) {
 	compared(w, r.Compared)
 	undetected(w, r.Scenarios)
 	for _, u := range r.Unverified {
-		fmt.Fprintf(w, "\nNOT VERIFIED: %s\n", u)
+		fmt.Fprintln(w)
+		say(w, "", "NOT VERIFIED: %s", u)
 	}
 	counts := map[string]map[check.Verdict]int{}
 	var stages []string
@@ -65,7 +66,11 @@ func Summary(w io.Writer, r Run) {
 		c := counts[st]
 		fmt.Fprintf(w, "%-10s  %d passed, %d failed, %d inconclusive\n", st, c[check.Passed], c[check.Failed], c[check.Inconclusive])
 	}
-	fmt.Fprintf(w, "%s (%s, seed %d)\n", conclusion(r), r.Took.Round(100*time.Millisecond), r.Seed)
+	took := r.Took.Round(100 * time.Millisecond)
+	if r.Took < time.Second {
+		took = r.Took.Round(time.Millisecond)
+	}
+	say(w, "", "%s (%s, seed %d)", conclusion(r), took, r.Seed)
 }
 
 func conclusion(r Run) string {
@@ -81,33 +86,54 @@ func conclusion(r Run) string {
 }
 
 func broken(w io.Writer, s Scenario) {
-	fmt.Fprintf(w, "\n%s on the %s stage: %s\n  %s\n", strings.ToUpper(s.Verdict.String()), s.Stage, s.Name, s.Where)
-	fmt.Fprintf(w, "  at: %s\n", s.Step)
-	for _, l := range strings.Split(s.Err.Error(), "\n") {
-		fmt.Fprintf(w, "  %s\n", l)
+	verdict := s.Verdict.String()
+	if s.Input {
+		verdict = "wrong input"
+	}
+	fmt.Fprintln(w)
+	say(w, "", "%s on the %s stage: %s", strings.ToUpper(verdict), s.Stage, s.Name)
+	say(w, "  ", "%s", s.Where)
+	if s.Step != "" {
+		say(w, "  ", "at: %s", s.Step)
+	}
+	if s.Err != nil {
+		for l := range strings.SplitSeq(s.Err.Error(), "\n") {
+			say(w, "  ", "%s", l)
+		}
 	}
 	if s.Outcome != "" {
-		fmt.Fprintf(w, "  the release: %s\n", s.Outcome)
+		say(w, "  ", "the release: %s", s.Outcome)
 	}
 	if s.File != "" {
-		fmt.Fprintf(w, "  history: %s\n", s.File)
+		say(w, "  ", "history: %s", s.File)
 	}
 }
 
-// compared is a table of at most 80 columns.
+// wide is how many columns a summary has: what every terminal and mail shows.
+const wide = 80
+
+// say prints a paragraph, indented.
+func say(w io.Writer, indent, format string, args ...any) {
+	for _, l := range wrap(indent+clean(fmt.Sprintf(format, args...)), indent+"  ", wide) {
+		fmt.Fprintln(w, l)
+	}
+}
+
+// compared is a table.
 func compared(w io.Writer, cs []Comparison) {
 	if len(cs) == 0 {
 		return
 	}
+	const row = "%s %-13s %-13s %s\n"
 	fmt.Fprintf(w, "\nPredicted by the simulation > measured in containers\n")
-	fmt.Fprintf(w, "%-36s %-14s %-14s %s\n", "", "detected in", "restored in", "failed")
+	fmt.Fprintf(w, row, pad("", 36), "detected in", "restored in", "failed")
 	for _, c := range cs {
-		fmt.Fprintf(w, "%s %-14s %-14s %s\n", pad(c.Name, 36),
+		fmt.Fprintf(w, row, pad(clean(c.Name), 36),
 			seconds(c.Predicted.Detect)+" > "+seconds(c.Measured.Detect),
 			seconds(c.Predicted.Restore)+" > "+seconds(c.Measured.Restore),
-			fmt.Sprintf("%.1f > %.1f %%", c.Predicted.FailedShare(), c.Measured.FailedShare()))
+			fmt.Sprintf("%s > %s %%", percent(c.Predicted), percent(c.Measured)))
 		for _, f := range c.Apart {
-			fmt.Fprintf(w, "  APART: %s: %s (%s)\n", f.Check, f.Detail, c.Where)
+			say(w, "  ", "APART: %s: %s (%s)", f.Check, f.Detail, c.Where)
 		}
 	}
 }
@@ -119,17 +145,20 @@ func seconds(d time.Duration) string {
 	return fmt.Sprintf("%.0fs", d.Seconds())
 }
 
-// pad makes s exactly n columns wide.
-func pad(s string, n int) string {
-	s = cut(s, n)
-	return s + strings.Repeat(" ", max(0, n-columns(s)))
+// percent never rounds failed requests to none.
+func percent(m check.Measures) string {
+	if p := m.FailedShare(); p == 0 || p >= 0.05 {
+		return fmt.Sprintf("%.1f", p)
+	}
+	return "<0.1"
 }
 
 func undetected(w io.Writer, ss []Scenario) {
 	for _, s := range ss {
 		if s.Undetected && s.Verdict == check.Passed {
-			fmt.Fprintf(w, "\nUNDETECTED, as the scenario says: %s (%s)\n  %d of %d requests failed on the %s stage and no alarm saw it\n",
-				s.Name, s.Where, s.Measures.Failed, s.Measures.Requests, s.Stage)
+			fmt.Fprintln(w)
+			say(w, "", "UNDETECTED, as the scenario says: %s (%s)", s.Name, s.Where)
+			say(w, "  ", "%d of %d requests failed on the %s stage and no alarm saw it", s.Measures.Failed, s.Measures.Requests, s.Stage)
 		}
 	}
 }

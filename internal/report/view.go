@@ -15,8 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/text/width"
-
 	"rehearsal/internal/alarm"
 	"rehearsal/internal/check"
 	"rehearsal/internal/clock"
@@ -32,7 +30,8 @@ type View struct {
 
 	mu     sync.Mutex
 	active []*scenario
-	drawn  int // lines of the last drawing
+	drawn  int  // lines of the last drawing
+	closed bool // nothing is drawn any more
 	stop   context.CancelFunc
 	done   chan struct{}
 }
@@ -51,7 +50,7 @@ type scenario struct {
 // NewView writes to w: as a live view of cols columns where live, else as plain
 // lines. Close ends it.
 func NewView(w io.Writer, live bool, cols int) *View {
-	v := &View{w: w, live: live, cols: max(40, cols), done: make(chan struct{})}
+	v := &View{w: w, live: live, cols: cols, done: make(chan struct{})}
 	ctx, stop := context.WithCancel(context.Background())
 	v.stop = stop
 	go func() {
@@ -74,14 +73,15 @@ func (v *View) Close() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.erase()
+	v.closed = true
 }
 
-// Line prints one line that stays.
+// Line prints one line that stays, without what would move a terminal's cursor.
 func (v *View) Line(format string, args ...any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.erase()
-	fmt.Fprintf(v.w, format+"\n", args...)
+	fmt.Fprintln(v.w, clean(fmt.Sprintf(format, args...)))
 	v.draw()
 }
 
@@ -127,6 +127,7 @@ func (v *View) saw(s *scenario, e stage.Event) {
 		if e.Alarm.To == alarm.InAlarm {
 			s.red = append(s.red, e.Alarm.Name)
 		}
+	default:
 	}
 }
 
@@ -153,8 +154,10 @@ func mark(v check.Verdict) string {
 		return "ok  "
 	case check.Failed:
 		return "FAIL"
+	case check.Inconclusive:
+		return "????"
 	}
-	return "????"
+	panic(fmt.Sprintf("unknown verdict %d", int(v)))
 }
 
 func (v *View) find(id string) *scenario {
@@ -174,7 +177,7 @@ func (v *View) erase() {
 }
 
 func (v *View) draw() {
-	if !v.live {
+	if !v.live || v.closed {
 		return
 	}
 	var lines []string
@@ -183,7 +186,7 @@ func (v *View) draw() {
 	}
 	v.erase()
 	for _, l := range lines {
-		fmt.Fprintln(v.w, cut(l, v.cols-1))
+		fmt.Fprintln(v.w, cut(strings.ReplaceAll(clean(l), "\n", " "), v.cols-1)) // in the last column some terminals wrap
 	}
 	v.drawn = len(lines)
 }
@@ -213,31 +216,4 @@ func (v *View) scenario(s *scenario) []string {
 // Clock prints release time as minutes and seconds.
 func Clock(d time.Duration) string {
 	return fmt.Sprintf("%02d:%02d", int(d.Minutes()), int(d.Seconds())%60)
-}
-
-// cut shortens s to cols columns.
-func cut(s string, cols int) string {
-	n := 0
-	for i, r := range s {
-		if n += columnsOf(r); n > cols {
-			return s[:i]
-		}
-	}
-	return s
-}
-
-// columns is how wide s is.
-func columns(s string) (n int) {
-	for _, r := range s {
-		n += columnsOf(r)
-	}
-	return n
-}
-
-// columnsOf is 2 for a wide letter, as Japanese ones are, else 1.
-func columnsOf(r rune) int {
-	if k := width.LookupRune(r).Kind(); k == width.EastAsianWide || k == width.EastAsianFullwidth {
-		return 2
-	}
-	return 1
 }

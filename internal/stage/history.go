@@ -125,6 +125,7 @@ func (h *History) Record(e Event) Event {
 		h.shares = e.Shares
 	case Changed:
 		h.alarms[e.Alarm.Name] = e.Alarm.To
+	default:
 	}
 	h.events = append(h.events, e)
 	if h.sink != nil && h.err == nil {
@@ -213,14 +214,11 @@ func ReadHistory(r io.Reader) (*History, error) {
 		if end != nil && !errors.Is(end, io.EOF) {
 			return nil, end
 		}
-		if len(line) == 0 {
+		if end != nil && !json.Valid(line) { // without a newline: nothing, or a line cut short
 			return h, nil
 		}
 		var e Event
 		err := json.Unmarshal(line, &e)
-		if err != nil && end != nil { // no newline: cut short
-			return h, nil
-		}
 		if err == nil {
 			err = e.follows(n-1, last)
 		}
