@@ -124,13 +124,15 @@ func (m *model) lose(made *manner, f stage.Failure, share float64) {
 // 500 when the service's patience ends.
 func (m *model) wait(made *manner, f stage.Failure, share float64) {
 	patience := m.Model.ClientTimeout
+	d, _ := m.Dependency(f.Dependency)
 	m.each(made, f, func(k *kindManner) {
 		if f.Delay >= patience {
 			k.fail(share)
+			k.slow(share, patience)
+			return
 		}
-		k.slow(share, min(f.Delay, patience))
+		k.slow(share, f.Delay*time.Duration(max(d.Calls, 1)))
 	})
-	d, _ := m.Dependency(f.Dependency)
 	if d.Readiness && share == 1 && f.Delay >= min(patience, m.Health.Timeout) {
 		made.unwell, made.silent = d.Name+" does not answer in time", true
 	}

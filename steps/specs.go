@@ -237,6 +237,8 @@ func (c *checker) step(s *Spec, line int64, text string) {
 		case "percent":
 			if p := args.Percent(name); p > 100 {
 				c.fail(s.File, line, "%s %%: a share is from 0 %% to 100 %%", v)
+			} else if p == 0 && f.phrase.Keyword == "Given" {
+				c.fail(s.File, line, "0 %%: nothing would be wrong; leave the step out")
 			}
 			continue
 		case "count":

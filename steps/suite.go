@@ -241,7 +241,7 @@ func (s *Suite) result(w *World, err error) *Result {
 	case errors.As(err, &input):
 		r.Verdict, r.Input = check.Inconclusive, true
 	case errors.As(err, &broken):
-		r.Verdict = broken.Verdict
+		r.Verdict = worst(err)
 	case errors.Is(err, errors.ErrUnsupported):
 		r.Verdict = check.Failed
 		r.Err = fmt.Errorf("%w: the scenario needs the tag %s or %s of the stage that it is for", err, SimulatedOnly, ContainersOnly)
@@ -257,4 +257,24 @@ func (s *Suite) result(w *World, err error) *Result {
 		}
 	}
 	return r
+}
+
+// worst is Failed when any check in err failed, else Inconclusive.
+func worst(err error) check.Verdict {
+	if b, ok := err.(*check.Broken); ok { //nolint:errorlint // every error of the tree is looked at in turn
+		return b.Verdict
+	}
+	var inside []error
+	switch u := err.(type) { //nolint:errorlint // as above
+	case interface{ Unwrap() []error }:
+		inside = u.Unwrap()
+	case interface{ Unwrap() error }:
+		inside = []error{u.Unwrap()}
+	}
+	for _, e := range inside {
+		if e != nil && worst(e) == check.Failed {
+			return check.Failed
+		}
+	}
+	return check.Inconclusive
 }

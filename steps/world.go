@@ -202,6 +202,9 @@ func (w *World) release(ctx context.Context, version string, plan *release.Plan)
 	for _, l := range w.later {
 		w.stage.Plan(l.failure, l.moment, l.lasts)
 	}
+	if w.byHand != nil {
+		w.stage.Wake(*w.byHand)
+	}
 	vs := release.Versions{New: v}
 	if w.stable != "" {
 		s, err := w.version(w.stable)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,6 +51,12 @@ func (f *flags) rehearsal(ctx context.Context, features []string) (*steps.Rehear
 	names, ok := stages[f.stage]
 	if !ok {
 		return nil, fmt.Errorf("--stage %q: it is one of %q", f.stage, slices.Sorted(maps.Keys(stages)))
+	}
+	if !(f.pace >= 1 && f.pace <= 1000) {
+		return nil, fmt.Errorf("--pace %g: it is from 1 (as the wall) to 1000", f.pace)
+	}
+	if f.parallel < 1 {
+		return nil, fmt.Errorf("--parallel %d: at least 1", f.parallel)
 	}
 	p, err := project.Load(ctx, f.file)
 	if err != nil {
@@ -222,7 +229,7 @@ func knownBadCommand() *cobra.Command {
 			for _, k := range catches {
 				fmt.Fprintf(c.OutOrStdout(), "%s: caught by %d\n", k.Breakage, len(k.By))
 				for _, r := range k.By {
-					fmt.Fprintf(c.OutOrStdout(), "  %s %s (%s)\n    %v\n", r.Spec.Where(), r.Spec.Name, r.Verdict, r.Err)
+					fmt.Fprintf(c.OutOrStdout(), "  %s %s (%s)\n    %s\n", r.Spec.Where(), r.Spec.Name, r.Verdict, strings.ReplaceAll(r.Err.Error(), "\n", "\n    "))
 				}
 				if len(k.By) == 0 {
 					missed++

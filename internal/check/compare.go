@@ -58,11 +58,11 @@ func Measure(h *stage.History, version string) Measures {
 type Tolerance struct {
 	Detect  time.Duration
 	Restore time.Duration
-	Failed  float64 // percentage points of all requests
+	Failed  float64 // percent of the requests
 }
 
-// DefaultTolerance is one period of a one-minute alarm for times, and 2 percentage
-// points of failed requests.
+// DefaultTolerance is one period of a one-minute alarm for times, and 2 % of the
+// requests.
 var DefaultTolerance = Tolerance{Detect: time.Minute, Restore: time.Minute, Failed: 2}
 
 // Compare lays what the simulation predicted beside what the containers did. Every
@@ -99,13 +99,16 @@ func compareTimes(check string, predicted, measured, tolerance time.Duration) Fi
 	return f
 }
 
+// compareShares compares the numbers of failed requests, in percent of the requests
+// of the longer run: the two need not be of the same length.
 func compareShares(predicted, measured Measures, tolerance float64) Finding {
 	p, m := predicted.FailedShare(), measured.FailedShare()
 	f := passed("failed requests", "predicted %.2f %% of %d, measured %.2f %% of %d", p, predicted.Requests, m, measured.Requests)
 	const rounding = 1e-9
-	if math.Abs(p-m) > tolerance+rounding {
+	longer := float64(max(predicted.Requests, measured.Requests, 1))
+	if 100*math.Abs(float64(predicted.Failed-measured.Failed))/longer > tolerance+rounding {
 		f.Verdict = Failed
-		f.Detail += fmt.Sprintf(": further apart than %g points", tolerance)
+		f.Detail += fmt.Sprintf(": further apart than %g %% of the requests", tolerance)
 	}
 	return f
 }

@@ -52,9 +52,10 @@ func TestCompare(t *testing.T) {
 		{"restored later", with(func(m *check.Measures) { m.Restore = 6 * mins }), check.Tolerance{Restore: mins}, "time to restore", "predicted 4m0s, measured 6m0s: further apart than 1m0s"},
 		{"within a tolerance of its own", with(func(m *check.Measures) { m.Restore = 6 * mins }), check.Tolerance{Restore: 2 * mins}, "", ""},
 		{"never restored", with(func(m *check.Measures) { m.Restore = check.Never }), check.Tolerance{}, "time to restore", "measured never"},
-		{"more failed", with(func(m *check.Measures) { m.Failed = 51 }), check.Tolerance{}, "failed requests", "predicted 3.00 % of 1000, measured 5.10 % of 1000: further apart than 2 points"},
+		{"more failed", with(func(m *check.Measures) { m.Failed = 51 }), check.Tolerance{}, "failed requests", "predicted 3.00 % of 1000, measured 5.10 % of 1000: further apart than 2 % of the requests"},
 		{"fewer failed", with(func(m *check.Measures) { m.Failed = 9 }), check.Tolerance{}, "failed requests", "measured 0.90 %"},
-		{"another number of requests, the same share", with(func(m *check.Measures) { m.Requests, m.Failed = 100_000, 3000 }), check.Tolerance{}, "", ""},
+		{"a longer run, the same failures", with(func(m *check.Measures) { m.Requests = 100_000 }), check.Tolerance{}, "", ""},
+		{"a longer run, more failures", with(func(m *check.Measures) { m.Requests, m.Failed = 100_000, 3000 }), check.Tolerance{}, "failed requests", "measured 3.00 % of 100000"},
 		{"no requests at all", with(func(m *check.Measures) { m.Requests, m.Failed = 0, 0 }), check.Tolerance{}, "failed requests", "measured 0.00 % of 0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,6 +21,7 @@ type Server struct {
 	http   http.Server
 	client *http.Client
 	ended  chan error
+	close  func() error // once
 }
 
 // Serve puts the store's HTTP front on a free port of 127.0.0.1. Close it.
@@ -34,13 +36,16 @@ func (s *Store) Serve() (*Server, error) {
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}},
 		ended:  make(chan error, 1),
 	}
+	v.close = sync.OnceValue(v.end)
 	go func() { v.ended <- v.http.Serve(listener) }()
 	return v, nil
 }
 
-// Close ends the server, its connections and those of its clients. It is called
-// once.
-func (v *Server) Close() error {
+// Close ends the server, its connections and those of its clients. It may be called
+// again, and by several goroutines: all get the same answer.
+func (v *Server) Close() error { return v.close() }
+
+func (v *Server) end() error {
 	v.client.CloseIdleConnections()
 	err := v.http.Close()
 	if ended := <-v.ended; !errors.Is(ended, http.ErrServerClosed) {

@@ -619,6 +619,17 @@ func TestAfterClose(t *testing.T) {
 	require.NoError(t, server.Close())
 	_, err = server.MetricsClient().ListMetrics(context.Background(), &api.ListMetricsInput{})
 	assert.ErrorContains(t, err, "connection refused")
+	require.NoError(t, server.Close(), "a second time")
+}
+
+func TestCloseByManyAtOnce(t *testing.T) {
+	server, err := cloudwatch.NewStore(cloudwatch.Options{}).Serve()
+	require.NoError(t, err)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() { assert.NoError(t, server.Close()) })
+	}
+	all.Wait()
 }
 
 // The decoder meets anything and answers, and never with an error of the server.

@@ -31,7 +31,8 @@ type Engine struct {
 	// PublishedHost is where published ports answer.
 	PublishedHost string
 
-	proxied bool // the engine pulls through a proxy
+	proxied bool        // the engine pulls through a proxy
+	reaper  *reaperLine // nil for an engine that was not connected
 }
 
 // ErrNoEngine is that no Docker engine can be reached.
@@ -77,11 +78,18 @@ func ConnectEngine(ctx context.Context) (*Engine, error) {
 		_ = c.Close()
 		return nil, newNoEngineError([]string{host + ": " + err.Error()})
 	}
+	e.reaper = holdReaper(ctx, e)
 	return e, nil
 }
 
-// Close ends the connection to the engine.
-func (e *Engine) Close() error { return e.Client.Close() }
+// Close ends the connection to the engine, and lets the reaper go: a second after this
+// process's last container, or its end, it removes what is left of it, and itself.
+func (e *Engine) Close() error {
+	if e.reaper != nil {
+		e.reaper.release()
+	}
+	return e.Client.Close()
+}
 
 func (e *Engine) describe(ctx context.Context) error {
 	if _, err := e.Client.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {

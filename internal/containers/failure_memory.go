@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+
+	"rehearsal/internal/stage"
 )
 
 // outOfMemory uses up, from outside the service, what memory every replica may have,
@@ -53,7 +56,19 @@ func (f *outOfMemory) replicaStarted(ctx context.Context, r *replica) error {
 	if err != nil && !notRunning(err) {
 		return fmt.Errorf("use up the memory of %s: %w", r.name, err)
 	}
-	return nil
+	// It takes no traffic before it is killed.
+	ctx, cancel := context.WithTimeoutCause(ctx, landWithin, fmt.Errorf("%w within %s", stage.ErrNotLanded, landWithin))
+	defer cancel()
+	end := f.s.docker.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+	select {
+	case <-end.Result:
+		return nil
+	case err := <-end.Error:
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		return err
+	}
 }
 
 func (f *outOfMemory) replicaExited(r *replica, how exit) {

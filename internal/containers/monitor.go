@@ -13,7 +13,6 @@ import (
 	awslogs "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 
 	"rehearsal/internal/clock"
-	"rehearsal/internal/cloudwatch"
 	"rehearsal/internal/stage"
 )
 
@@ -23,8 +22,11 @@ type monitorOptions struct {
 	History *stage.History
 	// Pace is how many times faster than the wall release time runs ahead.
 	Pace float64
-	// Epoch is the calendar time of release time zero, a whole minute.
+	// Epoch is the calendar time of release time zero, a whole minute. An external
+	// CloudWatch has a calendar of its own: then it is not used.
 	Epoch time.Time
+	// External is the CloudWatch to use instead of the embedded one; its zero is none.
+	External cloudEndpoint
 	// Targets is the replicas of a version as the balancer sees them. It is asked only
 	// for versions that are registered.
 	Targets func(version string) []target
@@ -37,19 +39,17 @@ type monitorOptions struct {
 // monitorSample is how often host counts and usage are looked at, in wall time.
 const monitorSample = 100 * time.Millisecond
 
-// A monitor is the stage's monitoring: an embedded CloudWatch on the stage's clock,
-// to which it publishes what an Application Load Balancer and ECS publish, under
-// production's names, and the logs of the replicas. At each instant of release time
-// at which alarms are due it publishes all that was observed, has them evaluated and
-// records those that changed. What it observes gets the release time at which it
-// heard of it, so that a period is complete the moment it is over.
+// A monitor is the stage's monitoring: it publishes what an Application Load
+// Balancer and ECS publish, under production's names, and the logs of the replicas,
+// to a CloudWatch that judges the alarms (its judge): the embedded one on the stage's
+// clock, or one that runs outside, on its own. What it observes gets the release
+// time at which it heard of it, so that a period is complete the moment it is over.
 //
 // It talks to CloudWatch over the wire, as to the real one, with no more than a few
 // calls for each evaluation.
 type monitor struct {
 	options monitorOptions
-	cloud   *cloudwatch.Store
-	server  *cloudwatch.Server
+	judge   judge
 	metrics *awsmetrics.Client
 	logs    *awslogs.Client
 
@@ -66,39 +66,60 @@ type monitor struct {
 	closed bool
 }
 
-// startMonitor raises the embedded CloudWatch with production's alarms and metric
-// filters.
+// A judge is the CloudWatch that evaluates the alarms.
+type judge interface {
+	clients() (*awsmetrics.Client, *awslogs.Client)
+	// calendar is its time at a release time.
+	calendar(at time.Duration) time.Time
+	// run has what was observed published in time, and records the alarms that change
+	// their state, until ctx ends or that fails.
+	run(ctx context.Context, publish func(context.Context) error) error
+	// close has what is left published, where somebody may still look at it.
+	close(ctx context.Context, publish func(context.Context) error) error
+}
+
+var (
+	_ judge = (*embeddedJudge)(nil)
+	_ judge = (*externalJudge)(nil)
+)
+
+// startMonitor raises a CloudWatch with production's alarms and metric filters.
 func startMonitor(o monitorOptions) (_ *monitor, err error) {
 	m := &monitor{
 		options: o, turn: -1, groups: map[string]string{}, runs: map[string]bool{},
-		data: monitorData{names: o.Setup.Monitoring, resolution: monitorResolution(o.Setup.Alarms)},
+		data: monitorData{names: o.Setup.Monitoring, resolution: monitorResolution(o.Setup.Alarms), storage: monitorStorage(o.Setup.Alarms)},
 	}
-	if m.lines, err = newMonitorLines(o.Setup.Monitoring); err != nil {
+	if o.External.URL == "" {
+		m.judge, err = newEmbeddedJudge(o)
+	} else {
+		m.judge, err = newExternalJudge(o)
+		m.options.Setup = onlyWatched(o.Setup)
+		m.data.resolution, m.data.watched = externalEvery, watchedSeries(o.Setup)
+	}
+	if err != nil {
 		return nil, err
 	}
-	m.cloud = cloudwatch.NewStore(cloudwatch.Options{
-		Now:     func() time.Time { return m.calendar(o.Clock.Now()) },
-		Changed: m.changed,
-	})
-	if m.server, err = m.cloud.Serve(); err != nil {
-		return nil, fmt.Errorf("starting the embedded CloudWatch: %w", err)
-	}
-	m.metrics, m.logs = m.server.MetricsClient(), m.server.LogsClient()
+	m.metrics, m.logs = m.judge.clients()
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
-	if err := errors.Join(m.putAlarms(ctx), m.putFilters(ctx)); err != nil {
+	m.lines, err = newMonitorLines(m.options.Setup.Monitoring)
+	if err == nil {
+		err = errors.Join(m.putAlarms(ctx), m.putFilters(ctx))
+	}
+	if err != nil {
 		cancel()
-		return nil, errors.Join(err, m.server.Close())
+		return nil, errors.Join(err, m.judge.close(ctx, func(context.Context) error { return nil }))
 	}
 	m.work.Go(func() { clock.Every(ctx, monitorSample, m.sample) })
-	m.work.Go(func() { m.evaluate(ctx) })
+	m.work.Go(func() {
+		if err := m.judge.run(ctx, m.publish); err != nil && ctx.Err() == nil {
+			m.lose(err)
+		}
+	})
 	return m, nil
 }
 
-func (m *monitor) calendar(at time.Duration) time.Time { return m.options.Epoch.Add(at) }
-
-// store is the embedded CloudWatch.
-func (m *monitor) store() *cloudwatch.Store { return m.cloud }
+func (m *monitor) calendar(at time.Duration) time.Time { return m.judge.calendar(at) }
 
 // register gives a version that is deployed its target group: the next in turn that
 // no running version has. A version that is registered keeps its group.
@@ -193,46 +214,10 @@ func (m *monitor) sample() {
 	}
 }
 
-// evaluate publishes and evaluates whenever alarms are due, until ctx ends.
-func (m *monitor) evaluate(ctx context.Context) {
-	due := m.due(m.options.Clock.Now())
-	for ctx.Err() == nil {
-		if left := due - m.options.Clock.Now(); left > 0 {
-			// However fast time gets meanwhile, this does not oversleep.
-			wall := time.Duration(float64(left) / max(m.options.Pace, 1))
-			_ = clock.Sleep(ctx, max(wall, time.Millisecond))
-			continue
-		}
-		if err := m.publish(ctx); err != nil {
-			if ctx.Err() == nil {
-				m.lose(err)
-			}
-			return
-		}
-		m.cloud.Evaluate(m.calendar(due))
-		due = m.due(due)
-	}
-}
-
-// due is the first instant after a release time at which alarms are evaluated.
-func (m *monitor) due(after time.Duration) time.Duration {
-	if next := m.cloud.NextEvaluation(m.calendar(after)); next.After(m.calendar(after)) {
-		return next.Sub(m.options.Epoch)
-	}
-	return after.Truncate(time.Minute) + time.Minute // no alarms: the metrics are published all the same
-}
-
-// changed records that an alarm changed its state.
-func (m *monitor) changed(t cloudwatch.Transition) {
-	m.options.History.Record(stage.Event{Kind: stage.Changed, Alarm: &stage.AlarmChange{
-		Name: t.Name, From: t.From, To: t.To, Reason: t.Reason,
-	}})
-}
-
 // publish sends what was observed since it was last called.
 func (m *monitor) publish(ctx context.Context) error {
 	m.mu.Lock()
-	data, lines := m.data.take(m.options.Epoch), m.lines.take()
+	data, lines := m.data.take(m.calendar(0)), m.lines.take()
 	m.mu.Unlock()
 	for _, namespace := range slices.Sorted(maps.Keys(data)) {
 		for batch := range slices.Chunk(data[namespace], metricsPerCall) {
@@ -261,8 +246,7 @@ func (m *monitor) err() error {
 	return m.lost
 }
 
-// close publishes what is left, without another evaluation, and ends the embedded
-// CloudWatch.
+// close ends the monitoring, without another evaluation.
 func (m *monitor) close(ctx context.Context) error {
 	m.mu.Lock()
 	done, lost := m.closed, m.lost
@@ -273,9 +257,9 @@ func (m *monitor) close(ctx context.Context) error {
 	}
 	m.cancel()
 	m.work.Wait()
-	var err error
-	if lost == nil {
-		err = m.publish(ctx)
+	publish := m.publish
+	if lost != nil {
+		publish = func(context.Context) error { return nil }
 	}
-	return errors.Join(err, m.server.Close())
+	return m.judge.close(ctx, publish)
 }

@@ -15,7 +15,11 @@ import (
 func (m *monitor) putAlarms(ctx context.Context) error {
 	for i := range m.options.Setup.Alarms {
 		a := &m.options.Setup.Alarms[i]
-		if _, err := m.metrics.PutMetricAlarm(ctx, alarmInput(a)); err != nil {
+		in := alarmInput(a)
+		if m.options.External.URL != "" { // the embedded CloudWatch only notes actions; another may carry them out
+			in.ActionsEnabled = aws.Bool(false)
+		}
+		if _, err := m.metrics.PutMetricAlarm(ctx, in); err != nil {
 			return fmt.Errorf("alarm %q: %w", a.AlarmName, err)
 		}
 	}

@@ -45,7 +45,9 @@ const (
 // step of time its values and how many times they came.
 type monitorData struct {
 	names      stage.Monitoring
-	resolution time.Duration // a step of time
+	resolution time.Duration          // a step of time
+	storage    int32                  // the resolution to be stored: AWS knows 1 and 60 s
+	watched    map[monitorSeries]bool // what to keep, at step 0; nil: everything
 	values     map[monitorSeries]map[float64]float64
 }
 
@@ -74,6 +76,14 @@ func monitorResolution(alarms []alarm.Alarm) time.Duration {
 		}
 	}
 	return time.Duration(step) * time.Second
+}
+
+// monitorStorage is the resolution at which metrics must be stored for these alarms.
+func monitorStorage(alarms []alarm.Alarm) int32 {
+	if monitorResolution(alarms) < time.Minute {
+		return 1
+	}
+	return 60
 }
 
 func gcd(a, b int64) int64 {
@@ -136,6 +146,9 @@ func (d *monitorData) add(at time.Duration, namespace, metric, group string, val
 	if (namespace == elbNamespace && d.names.LoadBalancer == "") || (namespace == ecsNamespace && d.names.Service == "") {
 		return // production's alarms have no name for it
 	}
+	if d.watched != nil && !d.watched[monitorSeries{0, namespace, metric, group}] {
+		return
+	}
 	s := monitorSeries{int64(at / d.resolution), namespace, metric, group}
 	values := d.values[s]
 	if values == nil {
@@ -164,20 +177,12 @@ func (d *monitorData) take(epoch time.Time) map[string][]types.MetricDatum {
 			data[s.namespace] = append(data[s.namespace], types.MetricDatum{
 				MetricName: aws.String(s.metric), Dimensions: d.dimensions(s), Unit: monitorUnit(s.metric),
 				Timestamp: aws.Time(at), Values: values, Counts: counts,
-				StorageResolution: aws.Int32(d.storage()),
+				StorageResolution: aws.Int32(d.storage),
 			})
 		}
 	}
 	d.values = nil
 	return data
-}
-
-// storage is the resolution to be stored: AWS knows seconds and minutes.
-func (d *monitorData) storage() int32 {
-	if d.resolution < time.Minute {
-		return 1
-	}
-	return 60
 }
 
 func (d *monitorData) dimensions(s monitorSeries) []types.Dimension {

@@ -16,6 +16,7 @@ import (
 
 	"rehearsal/internal/alarm"
 	"rehearsal/internal/clock"
+	"rehearsal/internal/cloudwatch"
 	"rehearsal/internal/stage"
 )
 
@@ -100,6 +101,8 @@ func newMonitorBench(t *testing.T, alarms ...alarm.Alarm) *monitorBench {
 	return b
 }
 
+func (b *monitorBench) embedded() *cloudwatch.Store { return b.judge.(*embeddedJudge).store }
+
 // feed calls f every millisecond until all alarms have that state.
 func (b *monitorBench) feed(f func(), state alarm.State, alarms ...string) {
 	b.t.Helper()
@@ -160,12 +163,12 @@ func TestMonitorFeedsProductionsAlarms(t *testing.T) {
 		}
 		b.line("v1", "v1-1", `{"level": "INFO", "msg": "yes"}`)
 	}, alarm.InAlarm, names...)
-	assert.False(t, b.store().Fed("errors of a"))
+	assert.False(t, b.embedded().Fed("errors of a"))
 	assert.Equal(t, alarm.InsufficientData, b.history.AlarmState("errors of a"))
 	for e := range b.history.All(stage.Changed) {
 		assert.NotEmpty(t, e.Alarm.Reason)
 	}
-	for _, s := range b.store().Alarms() {
+	for _, s := range b.embedded().Alarms() {
 		if s.State == alarm.InsufficientData {
 			continue
 		}

@@ -59,9 +59,13 @@ const (
 	restartCalm  = 10 * time.Second // who ran that long begins anew
 )
 
+// id is of the replica's present container; "" while it has none.
 func (r *replica) id() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.container == nil {
+		return ""
+	}
 	return r.container.ID
 }
 

@@ -43,6 +43,9 @@ type Options struct {
 	Recipes []ImageRecipe
 	Pace    float64 // how many times faster than the wall release time runs while only waiting happens; below 1 counts as 1
 	Seed    uint64  // of the traffic
+	// CloudWatch judges the alarms: CloudWatchEmbedded, or "", or CloudWatchLocalStack,
+	// which needs Pace 1.
+	CloudWatch string
 	// Keep leaves everything running when the stage closes, and says by Progress how
 	// to look at it and how to remove it.
 	Keep     bool
@@ -124,6 +127,9 @@ func New(ctx context.Context, e *Engine, o Options) (_ *Stage, err error) {
 			return nil, err
 		}
 	}
+	if err := s.ensureCloudWatch(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.images.EnsureAll(ctx, s.imagesNeeded()...); err != nil {
 		return nil, err
 	}
@@ -191,7 +197,10 @@ func (s *Stage) check() error {
 	if len(s.setup.Traffic.Requests) > 0 {
 		errs = append(errs, tooThin(s.setup, s.o.Pace))
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return s.checkCloudWatch()
 }
 
 // imagesNeeded is every image of the stage but those of the versions.
@@ -205,7 +214,10 @@ func (s *Stage) imagesNeeded() []string {
 
 // raise starts what a stage has before any version is deployed.
 func (s *Stage) raise(ctx context.Context) (err error) {
-	if err := s.createNetworks(ctx); err != nil {
+	var first errgroup.Group
+	first.Go(func() error { return s.holdReaper(ctx) })
+	first.Go(func() error { return s.createNetworks(ctx) })
+	if err := first.Wait(); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
@@ -215,8 +227,13 @@ func (s *Stage) raise(ctx context.Context) (err error) {
 		return err
 	}
 	s.watchEngine()
+	external, err := s.startCloudWatch(ctx)
+	if err != nil {
+		return err
+	}
 	s.monitor, err = startMonitor(monitorOptions{ //nolint:contextcheck // it outlives this call
-		Setup: s.setup, Clock: s.clock, History: s.history, Pace: s.o.Pace,
+		External: external,
+		Setup:    s.setup, Clock: s.clock, History: s.history, Pace: s.o.Pace,
 		Epoch:   clock.Wall().Truncate(time.Minute),
 		Targets: func(version string) []target { return s.balancer.targets(version) },
 		Usage:   s.usage,
@@ -232,6 +249,23 @@ func (s *Stage) raise(ctx context.Context) (err error) {
 		return err
 	})
 	return all.Wait()
+}
+
+// holdReaper starts testcontainers' reaper if it does not run, and opens a line to
+// it that is not any container's. Without one the reaper would believe this process
+// gone after the last container of a stage, and take what the next stage has begun.
+func (s *Stage) holdReaper(ctx context.Context) error {
+	if s.provider.Config().RyukDisabled {
+		return nil
+	}
+	ctx, cancel := unbroken(ctx)
+	defer cancel()
+	//lint:ignore SA1019 there is no other way to start the reaper without a container
+	_, err := testcontainers.NewReaper(ctx, testcontainers.SessionID(), s.provider, "") //nolint:staticcheck // as above
+	if err != nil {
+		return fmt.Errorf("start the reaper, which removes what a killed run leaves: %w", err)
+	}
+	return nil
 }
 
 // createNetworks makes the stage's networks and volumes.
@@ -462,6 +496,7 @@ func (s *Stage) clear(ctx context.Context) error {
 		all.Go(func() error { return s.monitor.close(ctx) })
 		return all.Wait()
 	}
+	holding := s.holdReaper(ctx) // until the next stage; without it there is only no reaper
 	for _, ctr := range s.owned() {
 		all.Go(func() error { return s.remove(ctx, ctr) })
 	}
@@ -472,7 +507,7 @@ func (s *Stage) clear(ctx context.Context) error {
 	if s.monitor != nil { // after the balancer, whose last requests it publishes
 		err = errors.Join(err, s.monitor.close(ctx))
 	}
-	return errors.Join(err, s.sweep(ctx))
+	return errors.Join(holding, err, s.sweep(ctx))
 }
 
 // sweep removes what carries the stage's label: what a call that was cancelled may

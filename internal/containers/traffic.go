@@ -31,7 +31,7 @@ type trafficOptions struct {
 
 const (
 	// trafficWindow is the wall time whose requests make one Served event of each
-	// version.
+	// version, recorded when the last of them has been answered or has timed out.
 	trafficWindow = 100 * time.Millisecond
 	// trafficLag is how late a request may be sent, in wall time, before the machine
 	// counts as too slow for the rate.
@@ -56,9 +56,12 @@ type traffic struct {
 	work         sync.WaitGroup
 	answered     chan struct{} // closed when the last answer was counted
 
+	recording sync.Mutex // held from taking counts out to having recorded them, so that they keep their order
+
 	mu       sync.Mutex
 	underway map[uint64]*trafficRequest // by sequence number
 	counts   trafficCounts
+	ended    trafficProgress
 	cut      bool // what is under way is cut
 	lost     error
 }
@@ -143,11 +146,20 @@ func (t *traffic) err() error {
 // acknowledged is the keys of the writes whose users were told that they succeeded.
 func (t *traffic) acknowledged() []string { return t.mix.acknowledgedKeys() }
 
-// flush records the answers of the windows that are over.
-func (t *traffic) flush() { t.record(t.schedule.window(clock.Wall())) }
+// flush records the windows whose every request has been answered or has timed out,
+// up to the first that is not complete: what the history does not have yet may still
+// fail. At most Load.Timeout passes until it has a window.
+func (t *traffic) flush() {
+	t.mu.Lock()
+	end := t.schedule.window(t.schedule.intended(t.ended.first))
+	t.mu.Unlock()
+	t.record(end)
+}
 
-// record records the answers of the windows before end.
+// record records the windows before end.
 func (t *traffic) record(end int) {
+	t.recording.Lock()
+	defer t.recording.Unlock()
 	t.mu.Lock()
 	events := t.counts.take(end)
 	t.mu.Unlock()
@@ -176,6 +188,7 @@ func (t *traffic) sent(seq uint64, r *trafficRequest) {
 func (t *traffic) answer(r *vegeta.Result) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	defer t.ended.add(r.Seq)
 	sent := t.underway[r.Seq]
 	delete(t.underway, r.Seq)
 	if sent == nil || (r.Code == 0 && t.cut) {

@@ -2,7 +2,6 @@ package containers
 
 import (
 	"cmp"
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -45,16 +44,23 @@ func (c trafficCounts) add(version string, window int, r *trafficRequest, latenc
 }
 
 // take takes out what was sent in windows before end, as events, in the order of
-// sending.
+// sending. In a window what failed comes first, so that whoever looks while they are
+// recorded never takes the window for a better one than it was.
 func (c trafficCounts) take(end int) []stage.Event {
-	groups := slices.SortedFunc(maps.Keys(c), func(a, b trafficGroup) int {
-		return cmp.Or(cmp.Compare(a.window, b.window), cmp.Compare(a.version, b.version), cmp.Compare(a.weight, b.weight))
-	})
-	var events []stage.Event
-	for _, g := range groups {
-		if g.window >= end {
-			break
+	var groups []trafficGroup
+	for g := range c {
+		if g.window < end {
+			groups = append(groups, g)
 		}
+	}
+	slices.SortFunc(groups, func(a, b trafficGroup) int {
+		return cmp.Or(
+			cmp.Compare(a.window, b.window), -cmp.Compare(min(c[a].failed, 1), min(c[b].failed, 1)),
+			cmp.Compare(c[a].from, c[b].from), cmp.Compare(a.version, b.version), cmp.Compare(a.weight, b.weight),
+		)
+	})
+	events := make([]stage.Event, 0, len(groups))
+	for _, g := range groups {
 		n := c[g]
 		delete(c, g)
 		slices.Sort(n.latencies)
@@ -66,6 +72,26 @@ func (c trafficCounts) take(end int) []stage.Event {
 		}})
 	}
 	return events
+}
+
+// trafficProgress is which requests have ended: all before first, and some later ones.
+type trafficProgress struct {
+	first uint64              // the first that has not ended
+	later map[uint64]struct{} // no more than can be sent before first times out
+}
+
+func (p *trafficProgress) add(seq uint64) {
+	if p.later == nil {
+		p.later = map[uint64]struct{}{}
+	}
+	p.later[seq] = struct{}{}
+	for {
+		if _, ended := p.later[p.first]; !ended {
+			return
+		}
+		delete(p.later, p.first)
+		p.first++
+	}
 }
 
 // nearestRank is the smallest value that at least p percent of the sorted values do

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 	"go.uber.org/goleak"
+	"pgregory.net/rapid"
 
 	"rehearsal/internal/clock"
 	"rehearsal/internal/stage"
@@ -249,6 +250,137 @@ func TestTrafficDoesNotWaitForAnswers(t *testing.T) {
 	b.await(100)
 	first := b.history.Events()[0].Traffic
 	assert.GreaterOrEqual(t, first.P50, 100*time.Millisecond, "100 requests at 400 a second take 250 ms, and the first waited for the last")
+}
+
+// A slow request holds back what came after it: a history that showed the quick
+// answers already would look healthy.
+func TestTrafficIsRecordedInTheOrderOfSending(t *testing.T) {
+	for name, end := range map[string]func(release func()){
+		"until it is answered": func(release func()) { release() },
+		"until it times out":   func(func()) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			held := make(chan struct{})
+			release := sync.OnceFunc(func() { close(held) })
+			t.Cleanup(release)
+			var mu sync.Mutex
+			arrived, stalled := 0, ""
+			load := shopLoad(500)
+			load.Timeout = 1500 * time.Millisecond
+			load.Requests = []stage.Request{{Name: "x", Weight: 1, Path: "/{key}"}}
+			b := newTrafficBench(t, load, func(w http.ResponseWriter, r *http.Request) {
+				mu.Lock()
+				arrived++
+				if arrived == 60 {
+					stalled = r.URL.Path
+				}
+				stall := stalled == r.URL.Path
+				mu.Unlock()
+				if stall {
+					select {
+					case <-held:
+					case <-r.Context().Done():
+					}
+					w.WriteHeader(http.StatusInternalServerError)
+				}
+			})
+			count := func() int {
+				mu.Lock()
+				defer mu.Unlock()
+				return arrived
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			require.NoError(t, clock.Poll(ctx, time.Millisecond, func() (bool, error) { return count() >= 300, nil }))
+			b.flush()
+			b.mu.Lock()
+			first := b.ended.first
+			window := b.schedule.window(b.schedule.intended(first))
+			b.mu.Unlock()
+			before := b.total()
+			require.InDelta(t, 59, first, 20, "the 60th to arrive is about the 60th to be sent")
+			assert.LessOrEqual(t, before.Requests, int64(first), "only what was sent before it is recorded")
+			assert.Zero(t, before.Failed)
+
+			end(release)
+			b.await(300)
+			require.NoError(t, b.stop(t.Context()))
+			var last time.Duration
+			failed := -1
+			for i, e := range b.history.Events() {
+				assert.GreaterOrEqual(t, e.Traffic.From, last)
+				last = e.Traffic.From
+				if e.Traffic.Failed > 0 {
+					require.Equal(t, -1, failed, "one request failed")
+					failed = i
+				}
+			}
+			require.Equal(t, window, failed, "one event for each window, and the failed request in its own")
+			assert.EqualValues(t, count(), b.total().Requests)
+		})
+	}
+}
+
+// However the answers come, windows are recorded in order, whole, and as soon as they
+// are complete.
+func TestTrafficProgress(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rate := rapid.SampledFrom([]float64{3, 40, 200}).Draw(t, "rate")
+		order := rapid.Permutation([]uint64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}).Draw(t, "order")
+		b := &traffic{
+			schedule: &trafficSchedule{rate: rate, began: clock.Wall()}, underway: map[uint64]*trafficRequest{}, counts: trafficCounts{},
+			mix: &trafficMix{}, options: trafficOptions{History: stage.NewHistory(func() time.Duration { return time.Hour }, nil)},
+		}
+		window := func(seq uint64) int { return b.schedule.window(b.schedule.intended(seq)) }
+		for seq := range uint64(len(order)) {
+			b.sent(seq, &trafficRequest{kind: &stage.Request{}, weight: 1, at: time.Duration(seq + 1)})
+		}
+		recorded := func() (n int64) {
+			last := time.Duration(0)
+			for e := range b.options.History.All(stage.Served) {
+				require.Greater(t, e.Traffic.From, last)
+				last = e.Traffic.From
+				n += e.Traffic.Requests
+			}
+			return n
+		}
+		answered := map[uint64]bool{}
+		for _, seq := range order {
+			b.answer(&vegeta.Result{Seq: seq, Code: 200})
+			b.flush()
+			answered[seq] = true
+			first := uint64(0)
+			for answered[first] {
+				first++
+			}
+			complete := int64(0)
+			for window(uint64(complete)) < window(first) {
+				complete++
+			}
+			require.Equal(t, complete, recorded())
+			require.Len(t, b.ended.later, len(answered)-int(first), "nothing is remembered for ever")
+		}
+		b.record(math.MaxInt)
+		require.EqualValues(t, len(order), recorded())
+	})
+}
+
+func TestTrafficOfOneWindow(t *testing.T) {
+	c := trafficCounts{}
+	add := func(version string, window int, weight float64, at time.Duration, ok bool) {
+		c.add(version, window, &trafficRequest{weight: weight, at: at}, time.Millisecond, ok, false)
+	}
+	add("v1", 1, 1, 9, true)
+	add("v1", 0, 60, 5, true)
+	add("v1", 0, 1, 1, true)
+	add("v2", 0, 60, 7, false)
+	add("v2", 0, 60, 6, true)
+	var got []string
+	for _, e := range c.take(1) {
+		got = append(got, fmt.Sprintf("%s from %d to %d: %d of %d failed", e.Version, e.Traffic.From, e.Traffic.To, e.Traffic.Failed, e.Traffic.Requests))
+	}
+	assert.Equal(t, []string{"v2 from 6 to 8: 60 of 120 failed", "v1 from 1 to 2: 0 of 1 failed", "v1 from 5 to 6: 0 of 60 failed"}, got)
+	assert.Len(t, c, 1, "the next window stays")
 }
 
 func TestTrafficLatencyCountsFromTheIntendedStart(t *testing.T) {

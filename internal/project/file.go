@@ -81,6 +81,7 @@ type yamlDependency struct {
 	Path      string   `yaml:"path"`
 	Requests  []string `yaml:"requests"`
 	Readiness bool     `yaml:"readiness"`
+	Calls     whole    `yaml:"calls"`
 }
 
 type yamlTraffic struct {

@@ -145,7 +145,7 @@ func (r *reader) dependencies(p *Project, f yamlFile) {
 			}
 		}
 		p.Setup.Dependencies = append(p.Setup.Dependencies, stage.Dependency{
-			Name: name, Kind: d.Kind, Port: int(d.Port), URLFrom: d.URL, Path: d.Path, Requests: d.Requests, Readiness: d.Readiness,
+			Name: name, Kind: d.Kind, Port: int(d.Port), URLFrom: d.URL, Path: d.Path, Requests: d.Requests, Readiness: d.Readiness, Calls: int(d.Calls),
 		})
 	}
 	t := p.Setup.Traffic

@@ -38,7 +38,7 @@ func TestTheShopIsInOrder(t *testing.T) {
 	assert.Equal(t, "shop", p.Setup.Service)
 	assert.Equal(t, filepath.Join(fixtures, "../features"), p.Features)
 	assert.ElementsMatch(t, []string{"shop", "database", "payments"}, p.Compose.ServiceNames())
-	assert.Len(t, p.Plans, len(release.Strategies()), "a plan for each strategy")
+	assert.Len(t, p.Plans, len(release.Strategies())+1, "a plan for each strategy, and the team's own")
 	for name, plan := range p.Plans {
 		assert.Equal(t, name, plan.Name)
 	}
@@ -162,7 +162,7 @@ traffic: {rate: 1, requests: [{name: browse, weight: 1, path: /products}]}
 	assert.Equal(t, 5*time.Second, p.Setup.Traffic.Timeout)
 	assert.Equal(t, "GET", p.Setup.Traffic.Requests[0].Method)
 	assert.Contains(t, p.Compose.ServiceNames(), "shop", "compose.yaml beside it")
-	assert.Equal(t, map[string]*release.Plan{"canary": p.Plan}, p.Plans)
+	assert.Equal(t, map[string]*release.Plan{"shop": p.Plan}, p.Plans)
 	assert.Empty(t, p.Features)
 	assert.Zero(t, p.Tolerance)
 	assert.Zero(t, p.Setup.Monitoring)

@@ -35,6 +35,7 @@ type Scheduled struct {
 
 type scheduled struct {
 	failure  Failure
+	wake     bool // there is no failure, only the moment
 	moment   Moment
 	lasts    time.Duration // 0: until the stage closes
 	injected bool
@@ -55,11 +56,16 @@ func (s *Scheduled) Plan(f Failure, m Moment, lasts time.Duration) {
 	s.plans = append(s.plans, &scheduled{failure: f, moment: m, lasts: lasts})
 }
 
+// Wake has a Wait ask its question at m, for whoever looks out for that moment.
+func (s *Scheduled) Wake(m Moment) {
+	s.plans = append(s.plans, &scheduled{moment: m, wake: true})
+}
+
 // Planned is the failures that have not been injected yet.
 func (s *Scheduled) Planned() []Failure {
 	var fs []Failure
 	for _, p := range s.plans {
-		if !p.injected {
+		if !p.injected && !p.wake {
 			fs = append(fs, p.failure)
 		}
 	}
@@ -73,8 +79,8 @@ func (s *Scheduled) Wait(ctx context.Context, d time.Duration, done func(*Histor
 	h := s.History()
 	end := h.Now() + d
 	for {
-		if err := s.act(ctx); err != nil {
-			return false, err
+		if woken, err := s.act(ctx); err != nil || woken && done != nil && done(h) {
+			return err == nil, err
 		}
 		next := end
 		for _, p := range s.plans {
@@ -87,7 +93,7 @@ func (s *Scheduled) Wait(ctx context.Context, d time.Duration, done func(*Histor
 			return held, err
 		}
 		if h.Now() >= end {
-			err := s.act(ctx)
+			_, err := s.act(ctx)
 			return err == nil && done != nil && done(h), err
 		}
 	}
@@ -104,25 +110,30 @@ func (p *scheduled) next(h *History) (at time.Duration, known bool) {
 	return 0, false
 }
 
-func (s *Scheduled) act(ctx context.Context) error {
+// act does what is due, and says whether a Wake was.
+func (s *Scheduled) act(ctx context.Context) (woken bool, err error) {
 	h := s.History()
 	for _, p := range s.plans {
 		if at, known := p.next(h); !known || at > h.Now() {
 			continue
 		}
+		if p.wake {
+			p.injected, woken = true, true
+			continue
+		}
 		if p.injected {
 			p.healed = true
 			if err := s.Heal(ctx, p.failure); err != nil {
-				return fmt.Errorf("healing %v: %w", p.failure, err)
+				return woken, fmt.Errorf("healing %v: %w", p.failure, err)
 			}
 			continue
 		}
 		p.injected = true
 		if err := s.Inject(ctx, p.failure); err != nil {
 			p.healed = true // there is nothing to heal
-			return fmt.Errorf("injecting %v: %w", p.failure, err)
+			return woken, fmt.Errorf("injecting %v: %w", p.failure, err)
 		}
 		p.healAt = h.Now() + p.lasts
 	}
-	return nil
+	return woken, nil
 }

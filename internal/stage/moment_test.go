@@ -344,3 +344,19 @@ func TestWhateverIsPlannedHappensOnceAtItsTime(t *testing.T) {
 		require.Empty(t, s.Planned())
 	})
 }
+
+func TestWakeAsksAtItsMoment(t *testing.T) {
+	s := stage.NewScheduled(newWorld(t))
+	moment := stage.Moment{Version: "v2", Share: 50, After: 90 * time.Second}
+	s.Wake(moment)
+	require.NoError(t, s.Shift(t.Context(), stage.Shares{"v1": 50, "v2": 50}))
+	from := s.History().Now()
+	held, err := s.Wait(t.Context(), 10*time.Minute, func(h *stage.History) bool {
+		due, _, _ := moment.Due(h)
+		return due
+	})
+	require.NoError(t, err)
+	require.True(t, held)
+	assert.Equal(t, from+90*time.Second, s.History().Now(), "no event comes between, and nobody is late")
+	assert.Empty(t, s.Planned())
+}

@@ -48,6 +48,8 @@ type Dependency struct {
 	URLFrom string
 	// Path is asked of an http dependency to know whether it answers.
 	Path string
+	// Calls is how often one request asks it, one after the other; 0 means once.
+	Calls int
 	// Requests are the names of the traffic's requests that need it; none means all.
 	Requests []string
 	// Readiness says that the service's health check fails without it.

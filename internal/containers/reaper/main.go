@@ -77,25 +77,60 @@ type reaper struct {
 }
 
 // collect takes filters from clients until all have been gone for long enough, or
-// ctx ends.
+// ctx ends. From then on it hears nobody: who gets an ACK is safe.
 func (r *reaper) collect(ctx context.Context, listener net.Listener) [][]string {
 	var (
 		mu      sync.Mutex
 		filters = map[string][]string{}
 		clients int
-		ctxDone context.CancelFunc // ends the present wait for a client
+		wait    context.Context // the present wait for a client; nil while there are any
+		end     context.CancelFunc
 	)
 	over, finish := context.WithCancel(ctx)
 	defer finish()
 	waitFor := func(d time.Duration) { // holding mu
-		wait, cancel := context.WithTimeout(over, d)
-		ctxDone = cancel
+		mine, cancel := context.WithTimeout(over, d)
+		wait, end = mine, cancel
 		go func() {
-			<-wait.Done()
-			if errors.Is(wait.Err(), context.DeadlineExceeded) {
+			<-mine.Done()
+			mu.Lock()
+			defer mu.Unlock()
+			if wait == mine { // nobody came while this took its turn
 				finish()
 			}
 		}()
+	}
+	come := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if over.Err() != nil {
+			return false
+		}
+		clients++
+		if wait != nil {
+			wait = nil
+			end()
+		}
+		return true
+	}
+	leave := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if clients--; clients == 0 {
+			waitFor(r.reconnection)
+		}
+	}
+	hear := func(line string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if over.Err() != nil {
+			return false
+		}
+		if filter := parseFilter(line); len(filter) > 0 {
+			filters[strings.Join(filter, "\n")] = filter
+			r.debug("will remove what has all of: %q", filter)
+		}
+		return true
 	}
 	mu.Lock()
 	waitFor(r.connection)
@@ -106,28 +141,17 @@ func (r *reaper) collect(ctx context.Context, listener net.Listener) [][]string 
 			if err != nil {
 				return
 			}
-			mu.Lock()
-			clients++
-			ctxDone()
-			mu.Unlock()
+			if !come() {
+				_ = conn.Close()
+				continue
+			}
 			go func() {
+				defer leave()
 				defer func() { _ = conn.Close() }()
-				lines := bufio.NewScanner(conn)
-				for lines.Scan() {
-					if filter := parseFilter(lines.Text()); len(filter) > 0 {
-						mu.Lock()
-						filters[strings.Join(filter, "\n")] = filter
-						mu.Unlock()
-						r.debug("will remove what has all of: %q", filter)
-					}
+				for lines := bufio.NewScanner(conn); lines.Scan() && hear(lines.Text()); {
 					if _, err := io.WriteString(conn, "ACK\n"); err != nil {
-						break
+						return
 					}
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				if clients--; clients == 0 {
-					waitFor(r.reconnection)
 				}
 			}()
 		}

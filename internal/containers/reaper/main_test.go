@@ -78,6 +78,62 @@ func TestCollectWaitsForAClientToComeBack(t *testing.T) {
 	assert.ElementsMatch(t, [][]string{{"a"}, {"b"}}, <-filters)
 }
 
+// pipes is a listener that still has a client when it is closed, as a real one may.
+type pipes struct {
+	net.Listener
+	clients chan net.Conn
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	conn, ok := <-p.clients
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+func (p *pipes) Close() error { return nil }
+
+func (p *pipes) dial() net.Conn {
+	here, there := net.Pipe()
+	p.clients <- there
+	return here
+}
+
+// heard says whether a line gets an ACK, not the end of the connection.
+func heard(conn net.Conn, line string) bool {
+	_, _ = io.WriteString(conn, line+"\n") // it may be closed
+	answer, err := io.ReadAll(io.LimitReader(conn, 4))
+	return err == nil && string(answer) == "ACK\n"
+}
+
+func TestCollectHearsNobodyOnceItHasDecided(t *testing.T) {
+	p := &pipes{clients: make(chan net.Conn)}
+	t.Cleanup(func() { close(p.clients) })
+	r := &reaper{connection: time.Minute, reconnection: 10 * time.Millisecond}
+	filters := make(chan [][]string, 1)
+	go func() { filters <- r.collect(t.Context(), p) }()
+	first := p.dial()
+	assert.True(t, heard(first, "label=a"))
+	require.NoError(t, first.Close())
+	assert.Equal(t, [][]string{{"a"}}, <-filters)
+	assert.False(t, heard(p.dial(), "label=a"), "who comes too late would lose what it makes")
+}
+
+func TestCollectHearsNobodyOnceItIsStopped(t *testing.T) {
+	p := &pipes{clients: make(chan net.Conn)}
+	t.Cleanup(func() { close(p.clients) })
+	ctx, stop := context.WithCancel(t.Context())
+	filters := make(chan [][]string, 1)
+	go func() {
+		filters <- (&reaper{connection: time.Minute, reconnection: time.Minute}).collect(ctx, p)
+	}()
+	conn := p.dial()
+	assert.True(t, heard(conn, "label=a"))
+	stop()
+	assert.Equal(t, [][]string{{"a"}}, <-filters)
+	assert.False(t, heard(conn, "label=b"))
+}
+
 // fakeDocker keeps labelled things and takes the engine's calls on a socket.
 type fakeDocker struct {
 	mu      sync.Mutex
