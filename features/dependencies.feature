@@ -15,8 +15,8 @@ Feature: Trouble with the database or the payments API during a release
       And no acknowledged order is lost or doubled
 
     Scenario: The database answers the new version slowly
-      Given the "database" answers version "v2" 300 ms late, from 1 minute after it takes traffic
-      When "v2" is released as the "canary" plan says
+      Given the "database" answers version "v2" 200 ms late, from 1 minute after it takes traffic
+      When "v2" is released as the "linear" plan says
       Then the alarm "shop-p99-latency" goes off within 4 minutes of exposure
       And all customers are back on "v1" within 30 seconds of the alarm
 

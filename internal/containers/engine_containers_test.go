@@ -126,7 +126,7 @@ func TestAddressesOfTheReaper(t *testing.T) {
 		assert.Len(t, e.addressesOf(list.Items[0]), 2, "straight, and as published")
 	}
 	for _, address := range e.addressesOf(list.Items[0]) {
-		conn, err := dialReaper(t.Context(), address)
+		conn, err := dialReaper(t.Context(), address, testcontainers.GenericLabels())
 		require.NoError(t, err, address)
 		require.NoError(t, conn.Close())
 	}

@@ -98,7 +98,7 @@ func (l *reaperLine) connect(ctx context.Context) {
 			return true, err
 		}
 		for _, address := range l.engine.addressesOf(list.Items[0]) {
-			if conn, err := dialReaper(ctx, address); err == nil {
+			if conn, err := dialReaper(ctx, address, testcontainers.GenericLabels()); err == nil {
 				l.hangUp() // of a reaper that is gone
 				l.conn = conn
 				return true, nil
@@ -135,8 +135,8 @@ func (e *Engine) addressesOf(c container.Summary) []string {
 }
 
 // dialReaper connects to a reaper and tells it what it is to remove once nobody is
-// connected any more: what has the labels of this session.
-func dialReaper(ctx context.Context, address string) (_ net.Conn, err error) {
+// connected any more: what has all the labels.
+func dialReaper(ctx context.Context, address string, labels map[string]string) (_ net.Conn, err error) {
 	ctx, cancel := context.WithTimeout(ctx, reaperAnswer)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
@@ -151,7 +151,7 @@ func dialReaper(ctx context.Context, address string) (_ net.Conn, err error) {
 	if err := conn.SetDeadline(deadlineIn(reaperAnswer)); err != nil {
 		return nil, err
 	}
-	if _, err := io.WriteString(conn, reaperRequest(testcontainers.GenericLabels())); err != nil {
+	if _, err := io.WriteString(conn, reaperRequest(labels)); err != nil {
 		return nil, err
 	}
 	answer, err := bufio.NewReader(conn).ReadString('\n')

@@ -61,14 +61,15 @@ func answering(t *testing.T, text string) (address string, line <-chan string) {
 
 func TestDialReaper(t *testing.T) {
 	address, line := answering(t, "ACK\n")
-	conn, err := dialReaper(t.Context(), address)
+	labels := map[string]string{"session": "7", "reap": "true"}
+	conn, err := dialReaper(t.Context(), address, labels)
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
-	assert.Regexp(t, `^label=org\.testcontainers=true&label=[^\n]*&label=org\.testcontainers\.sessionId=[^&\n]+&[^\n]*\n$`, <-line)
+	assert.Equal(t, "label=reap=true&label=session=7\n", <-line)
 
 	for _, text := range []string{"", "NO\n"} { // an engine's proxy cuts, and who knows
 		address, _ := answering(t, text)
-		_, err := dialReaper(t.Context(), address)
+		_, err := dialReaper(t.Context(), address, labels)
 		require.Error(t, err)
 	}
 }

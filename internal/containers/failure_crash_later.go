@@ -31,7 +31,9 @@ func (f *crashLater) served(string) {
 			if clock.Poll(s.life, pauseStep, func() (bool, error) { return s.clock.Now() >= due || !f.present(), nil }) != nil || !f.present() {
 				return
 			}
-			_ = each(s.replicasOf(f.Failure), func(r *replica) error { return r.kill(s.life) }) // a kill that fails leaves no proof
+			if each(s.replicasOf(f.Failure), func(r *replica) error { return r.kill(s.life) }) == nil { // a kill that fails leaves no proof
+				f.land("the replicas of %s were killed", f.Version)
+			}
 		})
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	awsmetrics "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -141,6 +142,12 @@ func TestAnExternalCloudWatchJudgesByItsOwnClock(t *testing.T) {
 		for _, s := range f.store.Alarms() {
 			assert.False(t, s.Alarm.ActionsEnabled, "nobody is called")
 		}
+		published, err := b.metrics.ListMetrics(t.Context(), &awsmetrics.ListMetricsInput{})
+		assert.NoError(t, err)
+		for _, m := range published.Metrics {
+			assert.LessOrEqual(t, len(m.Dimensions), 1, "%s of a target group is watched by no alarm", *m.MetricName)
+			assert.NotEqual(t, elbTarget2XX, *m.MetricName)
+		}
 		assert.NoError(t, b.close(t.Context()))
 		assert.NoError(t, b.close(t.Context()), "twice")
 	})
@@ -262,7 +269,7 @@ func TestAnExternalCloudWatchIsNotFollowedElsewhere(t *testing.T) {
 	asked := false
 	elsewhere := serveLocally(t, func(http.ResponseWriter, *http.Request) { asked = true })
 	at := serveLocally(t, func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, elsewhere, http.StatusTemporaryRedirect)
+		http.Redirect(w, r, elsewhere, http.StatusSeeOther)
 	})
 	c := clock.NewPaced(1)
 	_, err := startMonitor(monitorOptions{

@@ -69,6 +69,13 @@ func (r *replica) id() string {
 	return r.container.ID
 }
 
+// runsWell says whether the replica runs, as far as the engine knows.
+func (r *replica) runsWell() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state == replicaRunning && !r.killed
+}
+
 func (r *replica) is() replicaState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -141,8 +148,15 @@ func (r *replica) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", r.name, err)
 	}
-	r.become(replicaRunning)
-	return r.s.meet(ctx, r.version, func(f failure) error { return f.replicaStarted(ctx, r) })
+	if err := r.s.meet(ctx, r.version, func(f failure) error { return f.replicaStarted(ctx, r) }); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.state == replicaStarting { // no failure froze it, and it has not exited
+		r.state = replicaRunning
+	}
+	return nil
 }
 
 // register gives the replica its place at the balancer.
@@ -172,10 +186,10 @@ func (r *replica) exited() {
 	r.last = how.String()
 	r.mu.Unlock()
 	r.become(replicaPausing)
-	s.history.Record(stage.Event{Kind: stage.Exited, Version: r.version, Detail: r.name + " " + how.String() + r.log.tail(3)})
-	for _, f := range s.failuresOf(r.version) {
+	for _, f := range s.failuresOf(r.version) { // the proof of what did it comes before what came of it
 		f.replicaExited(r, how)
 	}
+	s.history.Record(stage.Event{Kind: stage.Exited, Version: r.version, Detail: r.name + " " + how.String() + r.log.tail(3)})
 	r.pause(pause)
 	if r.is() != replicaPausing || s.life.Err() != nil {
 		return

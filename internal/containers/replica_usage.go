@@ -3,6 +3,7 @@ package containers
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"rehearsal/internal/clock"
+	"rehearsal/internal/stage"
 )
 
 // A gauge is what a replica uses, by the engine's latest count.
@@ -174,4 +176,14 @@ func reclaimable(stats map[string]uint64) uint64 {
 		return n
 	}
 	return stats["inactive_file"]
+}
+
+// registeredTargets is a version's targets without those whose container has exited: a
+// scheduler such as ECS takes a task that stops out of its target group, so that
+// it is no unhealthy host, and puts it in again as it starts.
+func (s *Stage) registeredTargets(version string) []target {
+	running := s.replicasOf(stage.Failure{Version: version})
+	return slices.DeleteFunc(s.balancer.targets(version), func(t target) bool {
+		return slices.ContainsFunc(running, func(r *replica) bool { return r.name == t.Name && r.is() == replicaPausing })
+	})
 }

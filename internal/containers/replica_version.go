@@ -253,7 +253,7 @@ func (s *Stage) awaitReplicas(ctx context.Context, d *version, before map[*repli
 	})
 }
 
-// sick is the replicas that the balancer does not find healthy.
+// sick is the replicas that do not run, or that the balancer does not find healthy.
 func (s *Stage) sick(d *version) []*replica {
 	healthy := map[string]bool{}
 	for _, t := range s.balancer.targets(d.Name) {
@@ -263,7 +263,7 @@ func (s *Stage) sick(d *version) []*replica {
 	defer s.mu.Unlock()
 	var sick []*replica
 	for _, r := range d.replicas {
-		if !healthy[r.name] {
+		if !healthy[r.name] || !r.runsWell() {
 			sick = append(sick, r)
 		}
 	}

@@ -235,7 +235,7 @@ func (s *Stage) raise(ctx context.Context) (err error) {
 		External: external,
 		Setup:    s.setup, Clock: s.clock, History: s.history, Pace: s.o.Pace,
 		Epoch:   clock.Wall().Truncate(time.Minute),
-		Targets: func(version string) []target { return s.balancer.targets(version) },
+		Targets: s.registeredTargets,
 		Usage:   s.usage,
 	})
 	if err != nil {
