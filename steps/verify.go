@@ -30,10 +30,13 @@ type Rehearsal struct {
 	Pace     float64
 	Parallel int // of the container stage
 	Keep     bool
-	Report   string
-	Break    Breakage
-	Notify   func(stageName string, n Notice)
-	Progress func(string) // one line each
+	// CloudWatch judges the alarms of the container stage: containers.CloudWatchEmbedded
+	// or containers.CloudWatchLocalStack.
+	CloudWatch string
+	Report     string
+	Break      Breakage
+	Notify     func(stageName string, n Notice)
+	Progress   func(string) // one line each
 	// Engine finds the container engine, when the containers' turn comes.
 	Engine func(ctx context.Context) (*containers.Engine, error)
 }
@@ -127,7 +130,7 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 			suite.Parallel = r.Parallel
 			suite.Raise = func(ctx context.Context, setup stage.Setup, seed uint64, sink io.Writer) (stage.Stage, error) {
 				return containers.New(ctx, engine, containers.Options{
-					Setup: setup, Compose: r.Project.Compose, Images: images, Pace: r.Pace, Keep: r.Keep, Sink: sink, Progress: r.Progress, Seed: seed,
+					Setup: setup, Compose: r.Project.Compose, Images: images, Pace: r.Pace, Keep: r.Keep, CloudWatch: r.CloudWatch, Sink: sink, Progress: r.Progress, Seed: seed,
 				})
 			}
 		}

@@ -31,6 +31,7 @@ type flags struct {
 	pace                      float64
 	parallel                  int
 	keep                      bool
+	cloudwatch                string
 }
 
 func (f *flags) add(c *cobra.Command) {
@@ -55,6 +56,12 @@ func (f *flags) rehearsal(ctx context.Context, features []string) (*steps.Rehear
 	if !(f.pace >= 1 && f.pace <= 1000) {
 		return nil, fmt.Errorf("--pace %g: it is from 1 (as the wall) to 1000", f.pace)
 	}
+	switch {
+	case f.cloudwatch != "" && f.cloudwatch != containers.CloudWatchEmbedded && f.cloudwatch != containers.CloudWatchLocalStack:
+		return nil, fmt.Errorf("--cloudwatch %q: it is %q or %q", f.cloudwatch, containers.CloudWatchEmbedded, containers.CloudWatchLocalStack)
+	case f.cloudwatch == containers.CloudWatchLocalStack && f.pace != 1:
+		return nil, fmt.Errorf("--cloudwatch %s needs --pace 1: its clock is its own", f.cloudwatch)
+	}
 	if f.parallel < 1 {
 		return nil, fmt.Errorf("--parallel %d: at least 1", f.parallel)
 	}
@@ -71,7 +78,7 @@ func (f *flags) rehearsal(ctx context.Context, features []string) (*steps.Rehear
 		}
 		features = []string{p.Features}
 	}
-	return &steps.Rehearsal{Project: p, Features: features, Tags: f.tags, Stages: names, Seed: f.seed, Pace: f.pace, Parallel: f.parallel, Keep: f.keep, Report: f.report}, nil
+	return &steps.Rehearsal{Project: p, Features: features, Tags: f.tags, Stages: names, Seed: f.seed, Pace: f.pace, Parallel: f.parallel, Keep: f.keep, CloudWatch: f.cloudwatch, Report: f.report}, nil
 }
 
 func planErrors(p *project.Project, plan *release.Plan) (errs []error) {
@@ -99,6 +106,7 @@ func verifyCommand() *cobra.Command {
 	f.add(c)
 	c.Flags().Float64Var(&f.pace, "pace", 60, "how many times faster than the wall release time runs in containers while nothing but waiting happens")
 	c.Flags().IntVar(&f.parallel, "parallel", 3, "how many scenarios run at once in containers")
+	c.Flags().StringVar(&f.cloudwatch, "cloudwatch", containers.CloudWatchEmbedded, "what judges the alarms in containers: "+containers.CloudWatchEmbedded+", or "+containers.CloudWatchLocalStack+" (at --pace 1)")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the containers of the stages running, to look at them")
 	c.Flags().StringVar(&f.report, "report", "", "folder for JUnit XML, Cucumber JSON, results and histories")
 	return c

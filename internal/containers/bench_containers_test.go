@@ -27,7 +27,6 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 	"golang.org/x/sync/errgroup"
 
-	"rehearsal/internal/alarm"
 	"rehearsal/internal/clock"
 	"rehearsal/internal/containers"
 )
@@ -48,11 +47,7 @@ func BenchmarkStageOverRawDocker(b *testing.B) {
 		b.Skip(err)
 	}
 	require.NoError(b, err)
-	alarms, err := alarm.ParseFile(fixtures + "alarms.json")
-	require.NoError(b, err)
 	o := containers.Options{Setup: s.setup, Compose: s.compose, Images: s.images, Pace: 60, Seed: 1}
-	o.Setup.Alarms = slices.DeleteFunc(alarms, func(a alarm.Alarm) bool { return a.AlarmName == "shop-error-logs" })
-
 	starts := watchStarts(b, s.engine)
 	plan := drawn(b, s, o)
 	var stages, raws []timing

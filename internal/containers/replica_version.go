@@ -185,6 +185,8 @@ const (
 	// crashLoop is how often each replica that is not healthy has exited when it is
 	// evident that it never will be.
 	crashLoop = 3
+	// healthDeadline is Health.Deadline where the setup has none.
+	healthDeadline = time.Minute
 )
 
 // doomed says whether a failure is present that keeps the version's health check
@@ -215,7 +217,11 @@ func (s *Stage) exitsOf(d *version) map[*replica]int {
 // deployment began. Release time runs at 1, since what starts is at work, except
 // while there is nothing to wait for but pauses to end and failures to be healed.
 func (s *Stage) awaitReplicas(ctx context.Context, d *version, before map[*replica]int) error {
-	until := s.clock.Now() + s.setup.Health.Deadline
+	deadline := s.setup.Health.Deadline
+	if deadline <= 0 {
+		deadline = healthDeadline
+	}
+	until := s.clock.Now() + deadline
 	ahead := func() {}
 	defer func() { ahead() }()
 	var idle bool
@@ -239,7 +245,7 @@ func (s *Stage) awaitReplicas(ctx context.Context, d *version, before map[*repli
 			return false, s.unhealthy(d, sick, before, "keep exiting")
 		}
 		if s.clock.Now() >= until {
-			return false, s.unhealthy(d, sick, before, fmt.Sprintf("are not ready after %s", s.setup.Health.Deadline))
+			return false, s.unhealthy(d, sick, before, fmt.Sprintf("are not ready after %s", deadline))
 		}
 		if idleNow != idle {
 			idle = idleNow

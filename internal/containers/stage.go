@@ -194,6 +194,9 @@ func (s *Stage) check() error {
 			errs = append(errs, fmt.Errorf("service %s: %w", s.setup.Service, err))
 		}
 	}
+	if s.setup.Health.Port < 1 || s.setup.Health.Port > 65535 {
+		errs = append(errs, fmt.Errorf("service %s: the health check's port is %d: name the port that it listens on in its container", s.setup.Service, s.setup.Health.Port))
+	}
 	if len(s.setup.Traffic.Requests) > 0 {
 		errs = append(errs, tooThin(s.setup, s.o.Pace))
 	}
@@ -492,22 +495,28 @@ func (s *Stage) abandon(ctx context.Context) error {
 // clear removes the stage's containers, all at once, then its networks and volumes.
 func (s *Stage) clear(ctx context.Context) error {
 	var all errgroup.Group
-	if s.o.Keep {
-		all.Go(func() error { return s.monitor.close(ctx) })
-		return all.Wait()
+	gone := s.engineGone(ctx)
+	if !s.o.Keep && !gone {
+		_ = s.holdReaper(ctx) // for the next stage, which makes sure by itself
+		for _, ctr := range s.owned() {
+			all.Go(func() error { return s.remove(ctx, ctr) })
+		}
 	}
-	holding := s.holdReaper(ctx) // until the next stage; without it there is only no reaper
-	for _, ctr := range s.owned() {
-		all.Go(func() error { return s.remove(ctx, ctr) })
-	}
-	if s.balancer != nil {
+	if s.balancer != nil && !s.o.Keep {
 		all.Go(func() error { return s.balancer.close(ctx) })
 	}
 	err := all.Wait()
 	if s.monitor != nil { // after the balancer, whose last requests it publishes
 		err = errors.Join(err, s.monitor.close(ctx))
 	}
-	return errors.Join(holding, err, s.sweep(ctx))
+	switch {
+	case s.o.Keep:
+		return err
+	case gone:
+		return fmt.Errorf("the Docker engine does not answer: what stage %s started there is left to the reaper, or to you: docker ps --all --filter label=%s=%s",
+			s.id, stageLabel, s.id)
+	}
+	return errors.Join(err, s.sweep(ctx))
 }
 
 // sweep removes what carries the stage's label: what a call that was cancelled may

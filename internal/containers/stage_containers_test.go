@@ -612,7 +612,9 @@ const asChild = "REHEARSAL_TEST_CHILD"
 func child(t *testing.T, environment ...string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
 	process := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
-	own := func(v string) bool { return strings.HasPrefix(v, "TESTCONTAINERS_") || strings.HasPrefix(v, "DOCKER_HOST=") }
+	own := func(v string) bool {
+		return strings.HasPrefix(v, "TESTCONTAINERS_") || strings.HasPrefix(v, "DOCKER_HOST=")
+	}
 	process.Env = append(slices.DeleteFunc(os.Environ(), own), append(environment, asChild+"="+t.Name())...)
 	out, err := process.StdoutPipe()
 	require.NoError(t, err)

@@ -36,9 +36,12 @@ func TestASetupThatDoesNotFitItsComposeFileIsRefused(t *testing.T) {
 		`DATABASE_URL should hold the address of database, and nam`: {Compose: project(address("postgres://a:b@prod.example.com/x")), Setup: stage.Setup{Service: "shop", Dependencies: []stage.Dependency{database}}},
 	} {
 		s := &Stage{project: o.Compose, setup: &o.Setup}
+		o.Setup.Health.Port = 8080
 		require.ErrorContains(t, s.check(), want)
 	}
 	good := Options{Compose: project(address("postgres://a:b@database/x")), Setup: stage.Setup{Service: "shop", Dependencies: []stage.Dependency{database}}}
+	require.ErrorContains(t, (&Stage{project: good.Compose, setup: &good.Setup}).check(), "the health check's port is 0")
+	good.Setup.Health.Port = 8080
 	require.NoError(t, (&Stage{project: good.Compose, setup: &good.Setup}).check())
 }
 

@@ -54,7 +54,8 @@ func (s *Stage) startRoute(ctx context.Context, name string) (*route, error) {
 	}
 	r.container, err = s.create(ctx, containerSpec{
 		name: "toxiproxy-" + name, address: address, publish: publish, labels: map[string]string{"rehearsal.part": "toxiproxy"},
-		service: types.ServiceConfig{ContainerSpec: types.ContainerSpec{Image: toxiproxyImage}},
+		service:     types.ServiceConfig{ContainerSpec: types.ContainerSpec{Image: toxiproxyImage}},
+		environment: map[string]string{"LOG_LEVEL": "warn"},
 	})
 	if err != nil {
 		return nil, err
