@@ -15,13 +15,13 @@ Feature: Versions of the shop that are really bad
       And version "v2-crashes-at-start" never serves anyone
 
     Scenario: A panic under load
-      When "v2-crashes-under-load" is released as the "all-at-once" plan says
+      When "v2-crashes-under-load" is released as the "blue-green" plan says
       Then the release is rolled back because of a failed health check
       And version "v1" serves everyone
       And no acknowledged order is lost or doubled
 
     Scenario: A memory leak
-      When "v2-leaks-memory" is released as the "all-at-once" plan says
+      When "v2-leaks-memory" is released as the "blue-green" plan says
       Then the release is rolled back
       And the alarm "shop-memory" may go off too
       And the alarm "shop-5xx-rate" may go off too
@@ -47,8 +47,8 @@ Feature: Versions of the shop that are really bad
       And no acknowledged order is lost or doubled
 
     Scenario: A call without a time-out, when the payments API is slow
-      Given the "payments" answers 3 seconds late for 6 minutes, from 1 minute after "v2-hangs-on-payments" takes traffic
-      When "v2-hangs-on-payments" is released as the "canary" plan says
+      Given the "payments" answers version "v2-hangs-on-payments" 3 seconds late, from 1 minute after it takes traffic
+      When "v2-hangs-on-payments" is released as the "linear" plan says
       Then the release is rolled back
       And the alarm "shop-5xx-rate" may go off too
       And the alarm "shop-p99-latency" may go off too

@@ -85,15 +85,20 @@ func short(d time.Duration) string {
 func Exposure(h *stage.History, version string) (at time.Duration, ok bool) {
 	var (
 		present  = map[stage.Failure]bool{}
+		early    = map[stage.Failure]int{}
 		injected bool
 		share    float64
 		first    time.Duration
 		taken    bool
 	)
-	for _, e := range h.Events() {
+	events := h.Events()
+	for _, e := range events {
 		switch e.Kind {
 		case stage.Injected:
 			injected = injected || e.Failure.Hits(version)
+			if at, ok := shows(events, e); ok {
+				early[*e.Failure] = at
+			}
 		case stage.Landed:
 			present[*e.Failure] = e.Failure.Hits(version)
 		case stage.Healed:
@@ -101,6 +106,11 @@ func Exposure(h *stage.History, version string) (at time.Duration, ok bool) {
 		case stage.Shifted:
 			share = e.Shares[version]
 		default:
+		}
+		for f, seq := range early {
+			if e.Seq == seq {
+				present[f] = f.Hits(version)
+			}
 		}
 		if share <= 0 {
 			continue
@@ -115,4 +125,24 @@ func Exposure(h *stage.History, version string) (at time.Duration, ok bool) {
 		}
 	}
 	return first, taken && !injected
+}
+
+// shows is the event by which an injected failure that landed later showed already: a
+// replica of its version exited or stopped being healthy. The proof of a killed
+// process may come after what the balancer makes of it.
+func shows(events []stage.Event, injected stage.Event) (seq int, ok bool) {
+	first := -1
+	for _, e := range events[injected.Seq:] {
+		switch e.Kind {
+		case stage.Exited, stage.Unhealthy:
+			if first < 0 && e.Version == injected.Failure.Version {
+				first = e.Seq
+			}
+		case stage.Landed:
+			if *e.Failure == *injected.Failure {
+				return first, first >= 0
+			}
+		}
+	}
+	return 0, false
 }

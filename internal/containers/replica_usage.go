@@ -178,12 +178,24 @@ func reclaimable(stats map[string]uint64) uint64 {
 	return stats["inactive_file"]
 }
 
-// registeredTargets is a version's targets without those whose container has exited: a
-// scheduler such as ECS takes a task that stops out of its target group, so that
-// it is no unhealthy host, and puts it in again as it starts.
+// registeredTargets is a version's targets without those whose container has exited:
+// a scheduler such as ECS takes a task that stops out of its target group, and puts
+// one that it starts in its place in anew, so that neither is an unhealthy host
+// until the new one has had its time to become healthy.
 func (s *Stage) registeredTargets(version string) []target {
 	running := s.replicasOf(stage.Failure{Version: version})
+	now := s.clock.Now()
 	return slices.DeleteFunc(s.balancer.targets(version), func(t target) bool {
-		return slices.ContainsFunc(running, func(r *replica) bool { return r.name == t.Name && r.is() == replicaPausing })
+		i := slices.IndexFunc(running, func(r *replica) bool { return r.name == t.Name })
+		return i >= 0 && running[i].replaced(t, now)
 	})
+}
+
+// replaced says whether the replica has exited, or has been started again and has
+// not become healthy yet.
+func (r *replica) replaced(t target, now time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	again := r.exits > 0 && t.State == targetUnhealthy && now-r.startedAt < r.s.setup.Health.Deadline
+	return r.state == replicaPausing || again
 }

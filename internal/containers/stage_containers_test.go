@@ -345,7 +345,6 @@ func TestFailuresOfAVersionNotYetDeployedLandAsItStarts(t *testing.T) {
 		t.Run(c.failure.String(), func(t *testing.T) {
 			t.Parallel()
 			o := s.options(t)
-			o.Setup.Health.Deadline = 10 * time.Second
 			st, ctx := s.raise(t, o), t.Context()
 			h := st.History()
 			timed(t, "inject", func() error { return st.Inject(ctx, c.failure) })

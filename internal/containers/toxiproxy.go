@@ -2,6 +2,7 @@ package containers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -43,7 +44,7 @@ func (s *Stage) startRoute(ctx context.Context, name string) (*route, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &route{address: address, doors: map[string]string{}, proxies: map[string]*proxy{}}
+	r := &route{address: address, proxies: map[string]*proxy{}}
 	proxies, publish := s.proxies(), []string{fmt.Sprintf("%d/tcp", toxiproxyAPI)}
 	for _, p := range proxies {
 		_, port, _ := net.SplitHostPort(p.Listen)
@@ -67,9 +68,13 @@ func (s *Stage) startRoute(ctx context.Context, name string) (*route, error) {
 	if err := r.container.Start(ctx); err != nil {
 		return nil, err
 	}
-	if err := r.open(ctx, s.engine, proxies); err != nil {
+	doors, err := r.open(ctx, s.engine, proxies)
+	if err != nil {
 		return nil, fmt.Errorf("start a Toxiproxy: %w%s", err, s.lastLines(ctx, r.container.ID))
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.doors = doors
 	return r, nil
 }
 
@@ -122,41 +127,42 @@ const (
 	toxiproxyLimit = 15 * time.Second
 )
 
-// open waits for the Toxiproxy and gives it its proxies.
-func (r *route) open(ctx context.Context, e *Engine, proxies []toxiproxy.Proxy) error {
-	if err := r.findDoors(ctx, e, proxies); err != nil {
-		return err
+// open waits for the Toxiproxy, gives it its proxies, and returns where this
+// process calls it.
+func (r *route) open(ctx context.Context, e *Engine, proxies []toxiproxy.Proxy) (doors map[string]string, err error) {
+	if doors, err = r.findDoors(ctx, e, proxies); err != nil {
+		return nil, err
 	}
-	r.api = toxiproxy.NewClient(r.doors["api"])
+	r.api = toxiproxy.NewClient(doors["api"])
 	ctx, cancel := context.WithTimeout(ctx, toxiproxyLimit)
 	defer cancel()
 	var last error
-	err := clock.Poll(ctx, toxiproxyEvery, func() (bool, error) {
-		if last = knock(ctx, r.doors["api"]); last == nil {
+	err = clock.Poll(ctx, toxiproxyEvery, func() (bool, error) {
+		if last = knock(ctx, doors["api"]); last == nil {
 			_, last = r.api.Version()
 		}
 		return last == nil, nil
 	})
 	if err != nil {
-		return fmt.Errorf("it does not answer: %w", last)
+		return nil, fmt.Errorf("it does not answer: %w", errors.Join(last, context.Cause(ctx)))
 	}
 	if _, err := r.api.Populate(proxies); err != nil {
-		return err
+		return nil, err
 	}
 	made, err := r.api.Proxies()
 	for name, p := range made {
 		r.proxies[name] = &proxy{Proxy: p}
 	}
-	return err
+	return doors, err
 }
 
 // findDoors finds out where this process reaches the Toxiproxy.
-func (r *route) findDoors(ctx context.Context, e *Engine, proxies []toxiproxy.Proxy) error {
+func (r *route) findDoors(ctx context.Context, e *Engine, proxies []toxiproxy.Proxy) (map[string]string, error) {
 	door := func(port string) (string, error) { return net.JoinHostPort(r.address.String(), port), nil }
 	if !e.Local {
 		info, err := r.container.Inspect(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		door = func(port string) (string, error) {
 			p, err := network.ParsePort(port + "/tcp")
@@ -169,17 +175,18 @@ func (r *route) findDoors(ctx context.Context, e *Engine, proxies []toxiproxy.Pr
 			return "", fmt.Errorf("port %s is not published", port)
 		}
 	}
+	doors := map[string]string{}
 	var err error
-	if r.doors["api"], err = door(strconv.Itoa(toxiproxyAPI)); err != nil {
-		return err
+	if doors["api"], err = door(strconv.Itoa(toxiproxyAPI)); err != nil {
+		return nil, err
 	}
 	for _, p := range proxies {
 		_, port, _ := net.SplitHostPort(p.Listen)
-		if r.doors[p.Name], err = door(port); err != nil {
-			return err
+		if doors[p.Name], err = door(port); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return doors, nil
 }
 
 // routeOf is the version's route, made where it has none yet. The failures that
