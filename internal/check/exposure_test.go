@@ -1,3 +1,15 @@
+package check_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"rehearsal/internal/check"
+	"rehearsal/internal/stage"
+)
 
 // The proof that a process was killed may come after what the balancer makes of it:
 // the users are exposed from when it shows.
