@@ -114,7 +114,7 @@ func (s *Stage) create(ctx context.Context, c containerSpec) (*testcontainers.Do
 			s.inside.name: c.aliases,
 		},
 		ExposedPorts:       c.publish,
-		ConfigModifier:     func(config *container.Config) { c.configure(config, s.o.Keep) },
+		ConfigModifier:     func(config *container.Config) { c.configure(config) },
 		HostConfigModifier: func(host *container.HostConfig) { c.configureHost(host, s.inside.name, s.id) },
 		EndpointSettingsModifier: func(ends map[string]*network.EndpointSettings) {
 			if end := ends[s.inside.name]; end != nil && c.address.IsValid() {
@@ -135,7 +135,7 @@ func (s *Stage) create(ctx context.Context, c containerSpec) (*testcontainers.Do
 	return ctr, nil
 }
 
-func (c containerSpec) configure(config *container.Config, keep bool) {
+func (c containerSpec) configure(config *container.Config) {
 	s := c.service
 	config.User, config.WorkingDir = s.User, s.WorkingDir
 	config.Hostname, config.Domainname = s.Hostname, s.DomainName
@@ -146,14 +146,7 @@ func (c containerSpec) configure(config *container.Config, keep bool) {
 	// The stage asks for health itself: the engine would first ask after a whole
 	// interval, and a replica's health is the balancer's to judge.
 	config.Healthcheck = &container.HealthConfig{Test: []string{"NONE"}}
-	if keep { // the reaper must not know it
-		maps.DeleteFunc(config.Labels, func(name, _ string) bool { return strings.HasPrefix(name, testcontainersLabel) })
-	}
 }
-
-// testcontainersLabel begins the labels by which testcontainers' reaper finds what
-// to remove.
-const testcontainersLabel = "org.testcontainers"
 
 // noResolver is where a container's questions for unknown names end: in the
 // container itself, instead of at this machine's resolver, which is a way out. The

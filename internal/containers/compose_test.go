@@ -146,15 +146,14 @@ volumes:
 	spec.hosts = map[string]string{"database": "10.9.9.9"}
 	spec.restarts = true
 
-	config := container.Config{Labels: map[string]string{"org.testcontainers.sessionId": "x", "mine": "y"}}
-	spec.configure(&config, true)
+	var config container.Config
+	spec.configure(&config)
 	assert.Equal(t, "1000:1000", config.User)
 	assert.Equal(t, "/srv", config.WorkingDir)
 	assert.Equal(t, "till", config.Hostname)
 	assert.Equal(t, "SIGINT", config.StopSignal)
 	assert.Equal(t, 2, *config.StopTimeout, "whole seconds, and not fewer")
 	assert.Equal(t, []string{"NONE"}, config.Healthcheck.Test)
-	assert.Equal(t, map[string]string{"mine": "y"}, config.Labels, "the reaper does not know what is kept")
 
 	var host container.HostConfig
 	spec.configureHost(&host, "net", "id")

@@ -10,9 +10,12 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
+
+	"rehearsal/internal/clock"
 )
 
 // stageLabel is on everything that a stage makes in the engine; its value is the
@@ -41,6 +44,35 @@ type stageNetwork struct {
 	mu   sync.Mutex
 	next netip.Addr
 	free []netip.Addr // given back
+}
+
+// networkPatience is how long, in wall time, the engine may take to let go of the
+// endpoints of containers that it has removed.
+const networkPatience = 3 * time.Second
+
+// removeNetwork removes a network of which no container is left. Old engines lose
+// an endpoint now and then, and then hold the empty network until they are restarted:
+// that is said, and is no fault of what was rehearsed.
+func (s *Stage) removeNetwork(ctx context.Context, id, name string) error {
+	patient, cancel := context.WithTimeout(ctx, networkPatience)
+	defer cancel()
+	var last error
+	err := clock.Poll(patient, 100*time.Millisecond, func() (bool, error) {
+		_, last = s.docker.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
+		if last = ignoreMissing(last); last != nil && !containsAny(last.Error(), "has active endpoints") {
+			return false, last
+		}
+		return last == nil, nil
+	})
+	if err == nil || last == nil {
+		return err
+	}
+	info, inspectErr := s.docker.NetworkInspect(ctx, id, client.NetworkInspectOptions{})
+	if inspectErr != nil || len(info.Network.Containers) > 0 {
+		return last
+	}
+	s.o.Progress("the engine does not let go of the empty network " + name + ": a restart of the engine removes it (docker network rm " + name + ")")
+	return nil
 }
 
 // createNetwork makes a network with a free subnet. An internal network has no way

@@ -171,9 +171,7 @@ func newStage(e *Engine, o Options) *Stage {
 // that its reaper finds that too.
 func (s *Stage) allLabels() map[string]string {
 	all := maps.Clone(s.labels)
-	if !s.o.Keep {
-		testcontainers.AddGenericLabels(all)
-	}
+	testcontainers.AddGenericLabels(all)
 	return all
 }
 
@@ -269,6 +267,21 @@ func (s *Stage) holdReaper(ctx context.Context) error {
 		return fmt.Errorf("start the reaper, which removes what a killed run leaves: %w", err)
 	}
 	return nil
+}
+
+// dismissReaper ends the reaper of this process, so that what is kept stays when the
+// process has ended.
+func (s *Stage) dismissReaper(ctx context.Context) error {
+	its := make(client.Filters).Add("label", "org.testcontainers.ryuk=true").Add("label", "org.testcontainers.sessionId="+testcontainers.SessionID())
+	list, err := s.docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: its})
+	if err != nil {
+		return fmt.Errorf("look for the reaper: %w", err)
+	}
+	var errs []error
+	for _, c := range list.Items {
+		errs = append(errs, forceRemove(ctx, s.docker, c.ID))
+	}
+	return errors.Join(errs...)
 }
 
 // createNetworks makes the stage's networks and volumes.
@@ -511,7 +524,7 @@ func (s *Stage) clear(ctx context.Context) error {
 	}
 	switch {
 	case s.o.Keep:
-		return err
+		return errors.Join(err, s.dismissReaper(ctx))
 	case gone:
 		return fmt.Errorf("the Docker engine does not answer: what stage %s started there is left to the reaper, or to you: docker ps --all --filter label=%s=%s",
 			s.id, stageLabel, s.id)
@@ -540,8 +553,7 @@ func (s *Stage) sweep(ctx context.Context) error {
 	}
 	for _, n := range networks.Items {
 		rest.Go(func() error {
-			_, err := s.docker.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
-			return ignoreMissing(err)
+			return s.removeNetwork(ctx, n.ID, n.Name)
 		})
 	}
 	if len(s.volumes) > 0 {
