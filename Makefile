@@ -8,6 +8,9 @@ SEED     ?= 1
 PACE     ?= 60
 PARALLEL ?= 3
 TAGS     ?=
+# What runs in containers, of what is selected: THOROUGH=1 is all of it.
+THOROUGH ?=
+CONTAINER_TAGS := $(if $(THOROUGH),,~@thorough)
 FEATURES ?=
 
 GO       ?= go
@@ -24,7 +27,7 @@ build: ## bin/rehearse
 	@$(GO) build -o $(REHEARSE) ./cmd/rehearse
 
 verify: build ## rehearse the releases: on the simulated stage, then in containers (STAGE=sim|containers|both)
-	@$(REHEARSE) verify --file $(FILE) --stage $(STAGE) --seed $(SEED) --pace $(PACE) --parallel $(PARALLEL) --tags '$(TAGS)' --report $(REPORT) $(FEATURES)
+	@$(REHEARSE) verify --file $(FILE) --stage $(STAGE) --seed $(SEED) --pace $(PACE) --parallel $(PARALLEL) --tags '$(TAGS)' --container-tags '$(CONTAINER_TAGS)' --report $(REPORT) $(FEATURES)
 
 test: ## every test; those of the container stage too where a Docker engine is reachable
 	@$(GO) test ./...

@@ -26,6 +26,7 @@ Feature: A bad version is caught before it spreads
       And all customers are back on "v1" within 30 seconds of the alarm
       And no request failed
 
+    @thorough
     Scenario: The new version is deployed with a wrong address of the payments API
       Given version "v2" is deployed with the variable "PAYMENTS_URL" set to "http://payments:9"
       When "v2" is released as the "linear" plan says
@@ -50,6 +51,7 @@ Feature: A bad version is caught before it spreads
       And version "v2" never serves anyone
       And no request failed
 
+    @thorough
     Scenario: A variable was forgotten
       Given version "v2" is deployed without the variable "DATABASE_URL"
       When "v2" is released as the "canary" plan says
@@ -59,6 +61,7 @@ Feature: A bad version is caught before it spreads
 
   Rule: A version that stops being healthy is taken back without waiting for an alarm
 
+    @thorough
     Scenario: The new version crashes under its first customers
       Given version "v2" crashes 1 minute after it takes traffic
       When "v2" is released as the "canary" plan says

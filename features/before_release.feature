@@ -15,6 +15,7 @@ Feature: The staging copy is checked before a release starts
       Then the release is refused before it starts
       And version "v2" never serves anyone
 
+    @thorough
     Scenario: The new version cannot reach the payments API
       Given version "v2" cannot reach the "payments"
       When "v2" is released as the team's plan says
@@ -23,6 +24,7 @@ Feature: The staging copy is checked before a release starts
 
   Rule: A release does not start while an alarm is red
 
+    @thorough
     Scenario: Customers are suffering already
       Given version "v1" has been failing 5% of its requests until the alarm "shop-5xx-rate" went off
       When "v2" is released as the team's plan says

@@ -14,12 +14,14 @@ Feature: Trouble with the database or the payments API during a release
       And all customers are back on "v1" within 30 seconds of the decision
       And no acknowledged order is lost or doubled
 
+    @thorough
     Scenario: The database answers the new version slowly
       Given the "database" answers version "v2" 200 ms late, from 1 minute after it takes traffic
       When "v2" is released as the "linear" plan says
       Then the alarm "shop-p99-latency" goes off within 4 minutes of exposure
       And all customers are back on "v1" within 30 seconds of the alarm
 
+    @thorough
     Scenario: The payments API answers the new version too slowly
       Given the "payments" answers version "v2" 3 seconds late, from 1 minute after it takes traffic
       When "v2" is released as the "linear" plan says

@@ -24,10 +24,15 @@ Feature: A good release reaches everyone, and nobody notices
         | rolling     |
         | blue-green  |
         | canary      |
+
+      @strategies @thorough
+      Examples: The longest of them
+        | strategy    |
         | linear      |
 
   Rule: A release is verified once it serves everyone
 
+    @thorough
     Scenario: The released version passes the checks after the release
       When "v2" is released as the team's plan says
       Then the release succeeds

@@ -9,6 +9,7 @@ Feature: Versions of the shop that are really bad
 
   Rule: What is wrong in the code shows in an alarm or a health check
 
+    @thorough
     Scenario: A panic at start
       When "v2-crashes-at-start" is released as the "canary" plan says
       Then the release is rolled back because of a failed health check
@@ -20,6 +21,7 @@ Feature: Versions of the shop that are really bad
       And version "v1" serves everyone
       And no acknowledged order is lost or doubled
 
+    @thorough
     Scenario: A memory leak
       When "v2-leaks-memory" is released as the "blue-green" plan says
       Then the release is rolled back
@@ -28,11 +30,13 @@ Feature: Versions of the shop that are really bad
       And the alarm "shop-unhealthy-hosts" may go off too
       And version "v1" serves everyone
 
+    @thorough
     Scenario: A slow query
       When "v2-slow-query" is released as the "canary" plan says
       Then the alarm "shop-p99-latency" goes off within 4 minutes of exposure
       And all customers are back on "v1" within 30 seconds of the alarm
 
+    @thorough
     Scenario: A variable read by a wrong name
       When "v2-wrong-variable" is released as the "linear" plan says
       Then the alarm "shop-5xx-rate" goes off within 4 minutes of exposure
@@ -46,6 +50,7 @@ Feature: Versions of the shop that are really bad
       And all customers are back on "v1" within 30 seconds of the alarm
       And no acknowledged order is lost or doubled
 
+    @thorough
     Scenario: A call without a time-out, when the payments API is slow
       Given the "payments" answers version "v2-hangs-on-payments" 3 seconds late, from 1 minute after it takes traffic
       When "v2-hangs-on-payments" is released as the "linear" plan says

@@ -23,9 +23,14 @@ Feature: The way back
       Examples: How soon each of them sees it and is back
         | strategy    | detected  | back       |
         | all-at-once | 4 minutes | 30 seconds |
+
+      @strategies @thorough
+      Examples: The more careful ones
+        | strategy    | detected  | back       |
         | rolling     | 4 minutes | 30 seconds |
         | linear      | 4 minutes | 5 seconds  |
 
+    @thorough
     Scenario: What the test traffic on green cannot see, an alarm does, and blue is still there
       When "v2-refuses-old-data" is released as the "blue-green" plan says
       Then the release is rolled back because of an alarm
@@ -34,6 +39,7 @@ Feature: The way back
       And all customers are back on "v1" within 5 seconds of the alarm
       And service is restored within 1 minute of the alarm
 
+    @thorough
     Scenario: Test traffic on green stops a blue/green release before anyone is switched
       Given version "v2" fails 100% of its requests
       When "v2" is released as the "blue-green" plan says

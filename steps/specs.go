@@ -68,7 +68,7 @@ func ReadSpecs(p *project.Project, paths []string, tags string) ([]*Spec, error)
 	if err := errors.Join(c.errs...); err != nil {
 		return nil, err
 	}
-	match, err := tagFilter(tags, all)
+	match, err := tagFilter("--tags", tags, all)
 	if err != nil {
 		return nil, err
 	}
@@ -260,11 +260,26 @@ func (c *checker) step(s *Spec, line int64, text string) {
 	}
 }
 
+// bothTags is a tag expression for what both select.
+func bothTags(a, b string) string {
+	if strings.TrimSpace(a) == "" {
+		return b
+	}
+	var out []string
+	for _, x := range strings.Split(a, ",") {
+		for _, y := range strings.Split(b, ",") {
+			out = append(out, x+" && "+y)
+		}
+	}
+	return strings.Join(out, ",")
+}
+
 var tagTerm = regexp.MustCompile(`^~?@[^\s~@,&]+$`)
 
 // tagFilter reads a tag expression. A term that is not a tag, or a tag that no
 // scenario has, is a mistake: it would select nothing, or everything, in silence.
-func tagFilter(expr string, specs []*Spec) (func(tags []string) bool, error) {
+// Where specs is nil any tag may be left out by "~": that selects no fewer.
+func tagFilter(flag, expr string, specs []*Spec) (func(tags []string) bool, error) {
 	if strings.TrimSpace(expr) == "" {
 		return func([]string) bool { return true }, nil
 	}
@@ -280,10 +295,10 @@ func tagFilter(expr string, specs []*Spec) (func(tags []string) bool, error) {
 		for _, term := range strings.Split(alt, "&&") {
 			term = strings.TrimSpace(term)
 			if !tagTerm.MatchString(term) {
-				return nil, &InputError{fmt.Sprintf("--tags %q: cannot read %q: write \"@a && ~@b\" for a and not b, \"@a,@b\" for a or b", expr, term)}
+				return nil, &InputError{fmt.Sprintf("%s %q: cannot read %q: write \"@a && ~@b\" for a and not b, \"@a,@b\" for a or b", flag, expr, term)}
 			}
-			if t := strings.TrimPrefix(term, "~"); !known[t] {
-				return nil, &InputError{fmt.Sprintf("--tags %q: no scenario has the tag %s: known are %q", expr, t, slices.Sorted(maps.Keys(known)))}
+			if t := strings.TrimPrefix(term, "~"); !known[t] && (specs != nil || t == term) {
+				return nil, &InputError{fmt.Sprintf("%s %q: no scenario has the tag %s: known are %q", flag, expr, t, slices.Sorted(maps.Keys(known)))}
 			}
 			terms = append(terms, term)
 		}

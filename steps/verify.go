@@ -25,6 +25,8 @@ type Rehearsal struct {
 	Project  *project.Project
 	Features []string // files and folders
 	Tags     string
+	// ContainerTags selects further, of what Tags selects, for the container stage alone.
+	ContainerTags string
 	Stages   []string // Simulated, Containers, in this order
 	Seed     uint64
 	Pace     float64
@@ -47,6 +49,7 @@ type Verification struct {
 	Results    []*Result // of every stage, in the order of the specs
 	Compared   []Comparison
 	Unverified []string // what was asked for and could not be verified, and why
+	Skipped    int      // how many scenarios were left to the simulated stage by ContainerTags
 	Seed       uint64
 	Pace       float64
 }
@@ -102,6 +105,20 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 	}
 	defer closeKeep()
 	for _, name := range r.Stages {
+		specs, tags := specs, r.Tags
+		if name == Containers && r.ContainerTags != "" {
+			match, err := tagFilter("--container-tags", r.ContainerTags, nil)
+			if err != nil {
+				return nil, err
+			}
+			specs = slices.DeleteFunc(slices.Clone(specs), func(s *Spec) bool { return !match(s.Tags) })
+			tags = bothTags(r.Tags, r.ContainerTags)
+			v.Skipped = len(v.Specs) - len(specs)
+			if len(specs) == 0 {
+				v.Unverified = append(v.Unverified, fmt.Sprintf("nothing was rehearsed in containers: --container-tags %q leaves none of %d scenarios", r.ContainerTags, v.Skipped))
+				continue
+			}
+		}
 		suite := &Suite{Project: r.Project, Stage: name, Seed: r.Seed, Report: r.Report, Break: r.Break, Parallel: 1}
 		suite.Notify = func(n Notice) {
 			if n.Result != nil {
@@ -134,7 +151,7 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 				})
 			}
 		}
-		results, err := suite.Run(ctx, specs, r.Features, r.Tags)
+		results, err := suite.Run(ctx, specs, r.Features, tags)
 		v.Results = append(v.Results, results...)
 		if err != nil {
 			return v, err

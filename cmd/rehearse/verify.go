@@ -31,7 +31,7 @@ type flags struct {
 	pace                      float64
 	parallel                  int
 	keep                      bool
-	cloudwatch                string
+	cloudwatch, containerTags string
 }
 
 func (f *flags) add(c *cobra.Command) {
@@ -78,7 +78,7 @@ func (f *flags) rehearsal(ctx context.Context, features []string) (*steps.Rehear
 		}
 		features = []string{p.Features}
 	}
-	return &steps.Rehearsal{Project: p, Features: features, Tags: f.tags, Stages: names, Seed: f.seed, Pace: f.pace, Parallel: f.parallel, Keep: f.keep, CloudWatch: f.cloudwatch, Report: f.report}, nil
+	return &steps.Rehearsal{Project: p, Features: features, Tags: f.tags, Stages: names, Seed: f.seed, Pace: f.pace, Parallel: f.parallel, Keep: f.keep, CloudWatch: f.cloudwatch, ContainerTags: f.containerTags, Report: f.report}, nil
 }
 
 func planErrors(p *project.Project, plan *release.Plan) (errs []error) {
@@ -106,6 +106,7 @@ func verifyCommand() *cobra.Command {
 	f.add(c)
 	c.Flags().Float64Var(&f.pace, "pace", 60, "how many times faster than the wall release time runs in containers while nothing but waiting happens")
 	c.Flags().IntVar(&f.parallel, "parallel", 3, "how many scenarios run at once in containers")
+	c.Flags().StringVar(&f.containerTags, "container-tags", "", "of the scenarios selected, those to run in containers too (default: all)")
 	c.Flags().StringVar(&f.cloudwatch, "cloudwatch", containers.CloudWatchEmbedded, "what judges the alarms in containers: "+containers.CloudWatchEmbedded+", or "+containers.CloudWatchLocalStack+" (at --pace 1)")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the containers of the stages running, to look at them")
 	c.Flags().StringVar(&f.report, "report", "", "folder for JUnit XML, Cucumber JSON, results and histories")
@@ -185,7 +186,7 @@ func resultLine(r *steps.Result) string {
 
 // summary hands what came of the rehearsal to the report.
 func summary(v *steps.Verification, took time.Duration) report.Run {
-	run := report.Run{Took: took, Seed: v.Seed, Unverified: v.Unverified, Status: v.Status()}
+	run := report.Run{Took: took, Seed: v.Seed, Unverified: v.Unverified, Skipped: v.Skipped, Status: v.Status()}
 	for _, r := range v.Results {
 		s := report.Scenario{
 			Stage: r.Stage, Where: r.Spec.Where(), Feature: r.Spec.Feature, Name: r.Spec.Name, Verdict: r.Verdict, Input: r.Input,

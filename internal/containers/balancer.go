@@ -8,7 +8,6 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -83,7 +82,7 @@ func startBalancer(ctx context.Context, o balancerOptions) (_ *balancer, err err
 			err = errors.Join(fmt.Errorf("starting the balancer: %w", err), b.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	if b.container, err = testcontainers.GenericContainer(ctx, b.request(files)); err != nil {
+	if err := b.run(ctx, files); err != nil {
 		return nil, err
 	}
 	if err := b.find(ctx); err != nil {
@@ -105,7 +104,28 @@ func startBalancer(ctx context.Context, o balancerOptions) (_ *balancer, err err
 	return b, nil
 }
 
-func (b *balancer) request(files map[string]string) testcontainers.GenericContainerRequest {
+// run starts the container, with its files: all at once, since each copy costs the
+// engine as much as all of them.
+func (b *balancer) run(ctx context.Context, files map[string]string) (err error) {
+	if b.container, err = testcontainers.GenericContainer(ctx, b.request()); err != nil {
+		return err
+	}
+	engine, err := testcontainers.NewDockerClientWithOpts(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = engine.Close() }()
+	var all []copiedFile
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		all = append(all, copiedFile{target: path, text: files[path], mode: 0o644})
+	}
+	if err := copyInto(ctx, engine, b.container.GetContainerID(), all); err != nil {
+		return err
+	}
+	return b.container.Start(ctx)
+}
+
+func (b *balancer) request() testcontainers.GenericContainerRequest {
 	r := testcontainers.ContainerRequest{
 		Image:    balancerImage,
 		Name:     b.options.Name,
@@ -121,12 +141,7 @@ func (b *balancer) request(files map[string]string) testcontainers.GenericContai
 			r.ExposedPorts = append(r.ExposedPorts, fmt.Sprintf("%d/tcp", port))
 		}
 	}
-	for _, path := range slices.Sorted(maps.Keys(files)) {
-		r.Files = append(r.Files, testcontainers.ContainerFile{
-			Reader: strings.NewReader(files[path]), ContainerFilePath: path, FileMode: 0o644,
-		})
-	}
-	return testcontainers.GenericContainerRequest{ContainerRequest: r, Started: true}
+	return testcontainers.GenericContainerRequest{ContainerRequest: r}
 }
 
 // find learns under which addresses the balancer is reached.

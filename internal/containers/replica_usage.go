@@ -104,7 +104,7 @@ func (s *Stage) measureHere(r *replica, id string) {
 		if counts == nil {
 			info, err := s.docker.ContainerInspect(s.life, id, client.ContainerInspectOptions{})
 			if err != nil || r.id() != id {
-				return true, nil
+				return true, nil //nolint:nilerr // the container is gone
 			}
 			if info.Container.State == nil || info.Container.State.Pid == 0 {
 				return false, nil
@@ -123,7 +123,7 @@ func (s *Stage) measureHere(r *replica, id string) {
 		if err != nil {
 			counts = nil
 			r.gauge.unknown()
-			return false, nil
+			return false, nil //nolint:nilerr // its process has exited
 		}
 		r.gauge.know(100*(cpu-before).Seconds()/clock.Since(at).Seconds()/s.cpuLimit(), memory, limit)
 		before, at = cpu, clock.Wall()

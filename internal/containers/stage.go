@@ -216,7 +216,7 @@ func (s *Stage) imagesNeeded() []string {
 // raise starts what a stage has before any version is deployed.
 func (s *Stage) raise(ctx context.Context) (err error) {
 	var first errgroup.Group
-	first.Go(func() error { return s.holdReaper(ctx) })
+	first.Go(func() error { return s.startReaper(ctx) })
 	first.Go(func() error { return s.createNetworks(ctx) })
 	if err := first.Wait(); err != nil {
 		return err
@@ -252,10 +252,9 @@ func (s *Stage) raise(ctx context.Context) (err error) {
 	return all.Wait()
 }
 
-// holdReaper starts testcontainers' reaper if it does not run, and opens a line to
-// it that is not any container's. Without one the reaper would believe this process
-// gone after the last container of a stage, and take what the next stage has begun.
-func (s *Stage) holdReaper(ctx context.Context) error {
+// startReaper starts testcontainers' reaper if it does not run. It would start with
+// the first container anyway, but panic where that one's context ends meanwhile.
+func (s *Stage) startReaper(ctx context.Context) error {
 	if s.provider.Config().RyukDisabled {
 		return nil
 	}
@@ -479,8 +478,8 @@ func (s *Stage) Close(ctx context.Context) error {
 		cancel()
 	}
 	s.end(errClosed)
+	s.background.Wait() // nothing starts any more
 	errs = append(errs, s.clear(ctx))
-	s.background.Wait()
 	if !s.o.Keep {
 		for _, name := range slices.Sorted(maps.Keys(s.versions)) {
 			s.history.Record(stage.Event{Kind: stage.Retired, Version: name})
@@ -500,8 +499,8 @@ func (s *Stage) abandon(ctx context.Context) error {
 	defer cancel()
 	s.closed = true
 	s.end(errClosed)
-	err := s.clear(ctx)
 	s.background.Wait()
+	err := s.clear(ctx)
 	return errors.Join(err, s.provider.Close())
 }
 
@@ -510,7 +509,6 @@ func (s *Stage) clear(ctx context.Context) error {
 	var all errgroup.Group
 	gone := s.engineGone(ctx)
 	if !s.o.Keep && !gone {
-		_ = s.holdReaper(ctx) // for the next stage, which makes sure by itself
 		for _, ctr := range s.owned() {
 			all.Go(func() error { return s.remove(ctx, ctr) })
 		}

@@ -602,8 +602,7 @@ func TestAClosedStageLeavesNoGoroutine(t *testing.T) {
 		require.ErrorIs(t, st.Deploy(ctx, s.version("v2")), stage.ErrUnhealthy)
 	})
 	require.NoError(t, s.engine.Client.Close()) // its idle connections
-	goleak.VerifyNone(t, before,
-		goleak.IgnoreTopFunction("github.com/testcontainers/testcontainers-go.(*Reaper).connect.func1")) // the line that is held for the next stage
+	goleak.VerifyNone(t, before)
 }
 
 // asChild is set, to the name of a test, where this test program runs a second time

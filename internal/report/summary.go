@@ -14,6 +14,7 @@ type Run struct {
 	Scenarios  []Scenario
 	Compared   []Comparison
 	Unverified []string
+	Skipped    int // scenarios that were rehearsed on the simulated stage alone, as asked
 	Took       time.Duration
 	Seed       uint64
 	Status     int // the exit status
@@ -51,6 +52,9 @@ func Summary(w io.Writer, r Run) {
 	for _, u := range r.Unverified {
 		fmt.Fprintln(w)
 		say(w, "", "NOT VERIFIED: %s", u)
+	}
+	if r.Skipped > 0 {
+		fmt.Fprintf(w, "\n%d scenarios were left to the simulated stage, as asked (make verify THOROUGH=1\nrehearses all in containers)\n", r.Skipped)
 	}
 	counts := map[string]map[check.Verdict]int{}
 	var stages []string
