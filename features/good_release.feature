@@ -18,16 +18,16 @@ Feature: A good release reaches everyone, and nobody notices
       And no acknowledged order is lost or doubled
 
       @strategies
-      Examples: The five strategies
+      Examples: Step by step, or by a switch
         | strategy    |
-        | all-at-once |
         | rolling     |
         | blue-green  |
         | canary      |
 
       @strategies @thorough
-      Examples: The longest of them
+      Examples: The boldest of them, and the longest
         | strategy    |
+        | all-at-once |
         | linear      |
 
   Rule: A release is verified once it serves everyone

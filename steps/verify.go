@@ -27,11 +27,11 @@ type Rehearsal struct {
 	Tags     string
 	// ContainerTags selects further, of what Tags selects, for the container stage alone.
 	ContainerTags string
-	Stages   []string // Simulated, Containers, in this order
-	Seed     uint64
-	Pace     float64
-	Parallel int // of the container stage
-	Keep     bool
+	Stages        []string // Simulated, Containers, in this order
+	Seed          uint64
+	Pace          float64
+	Parallel      int // of the container stage
+	Keep          bool
 	// CloudWatch judges the alarms of the container stage: containers.CloudWatchEmbedded
 	// or containers.CloudWatchLocalStack.
 	CloudWatch string

@@ -118,10 +118,10 @@ func (w *World) raise(ctx context.Context) error {
 		return err
 	}
 	if err := w.stage.Deploy(ctx, v); err != nil {
-		return fmt.Errorf("%w: deploying the stable version: %v", errUnsteady, err)
+		return fmt.Errorf("%w: deploying the stable version: %w", errUnsteady, err)
 	}
 	if err := w.stage.Shift(ctx, stage.Shares{v.Name: 100}); err != nil {
-		return fmt.Errorf("%w: giving the traffic to the stable version: %v", errUnsteady, err)
+		return fmt.Errorf("%w: giving the traffic to the stable version: %w", errUnsteady, err)
 	}
 	return w.steady(ctx)
 }

@@ -96,7 +96,7 @@ func (p *reader) alarms(root *tree) ([]Alarm, error) {
 	}
 	if len(p.mistakes) > 0 {
 		slices.SortStableFunc(p.mistakes, func(a, b error) int {
-			return cmp.Compare(a.(*Mistake).Line, b.(*Mistake).Line)
+			return cmp.Compare(a.(*Mistake).Line, b.(*Mistake).Line) //nolint:errorlint // all are made here, none is wrapped
 		})
 		return nil, errors.Join(p.mistakes...)
 	}

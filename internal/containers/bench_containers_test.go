@@ -113,7 +113,7 @@ func watchStarts(b *testing.B, e *containers.Engine) *startWatch {
 				w.mu.Lock()
 				w.last = time.Now()
 				w.mu.Unlock()
-			case <-stream.Err:
+			case <-stream.Err: //nolint:errcheck // that it ends is what counts
 				return
 			}
 		}

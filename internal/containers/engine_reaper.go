@@ -54,7 +54,7 @@ func holdReaper(ctx context.Context, e *Engine) *reaperLine {
 		for {
 			select {
 			case <-started.Messages:
-			case <-started.Err: // running has ended, or the engine has gone
+			case <-started.Err: //nolint:errcheck // running has ended, or the engine has gone: which does not matter
 				if clock.Sleep(running, reaperAnswer) != nil {
 					return
 				}
