@@ -80,12 +80,12 @@ func TestNoEngineForWantOfPermission(t *testing.T) {
 func TestConnectEngineWithoutOne(t *testing.T) {
 	cleanEngineEnvironment(t)
 	t.Setenv("DOCKER_HOST", "unix://"+t.TempDir()+"/none.sock")
+	before := os.Getenv("TESTCONTAINERS_SESSION_ID")
 	_, err := ConnectEngine(t.Context())
 	failure := new(NoEngineError)
 	require.ErrorAs(t, err, &failure)
 	assert.NotEmpty(t, failure.Remedy)
-	_, set := os.LookupEnv("TESTCONTAINERS_SESSION_ID")
-	assert.False(t, set, "nothing is prepared for an engine that is not there")
+	assert.Equal(t, before, os.Getenv("TESTCONTAINERS_SESSION_ID"), "nothing is prepared for an engine that is not there")
 }
 
 func TestEngineHosts(t *testing.T) {

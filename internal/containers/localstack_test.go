@@ -73,7 +73,7 @@ func cloudOptions(which string, pace float64, more ...alarm.Alarm) Options {
 	return Options{
 		CloudWatch: which, Pace: pace,
 		Compose: &types.Project{Services: types.Services{"shop": {Name: "shop"}}},
-		Setup: stage.Setup{Service: "shop", Monitoring: monitorNames(),
+		Setup: stage.Setup{Service: "shop", Monitoring: monitorNames(), Health: stage.Health{Path: "/ready", Port: 8080},
 			Alarms: append(more, levelAlarm("errors", elbNamespace, elb5XX, "Sum", 10, all))},
 	}
 }
