@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -209,8 +208,7 @@ func TestATakenPortDoesNotMatter(t *testing.T) {
 	if err == nil {
 		defer func() { _ = taken.Close() }()
 	}
-	file := shop(t)
-	s := start(t, nil, "verify", "--file", file, "--stage", "containers", filepath.Join(filepath.Dir(file), "../features/undetected.feature"))
+	s := start(t, nil, "verify", "--file", "../../fixtures/rehearsal.yaml", "--stage", "containers", "../../features/undetected.feature")
 	assert.Equal(t, 0, s.status(t, 3*time.Minute), s.out)
 	s.untilGone(t)
 }
