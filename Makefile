@@ -44,8 +44,10 @@ knownbad: build ## break the harness in every known way: each must turn scenario
 	@$(REHEARSE) knownbad --file $(FILE) --stage sim
 
 bench: ## the numbers, beside what they are compared to
-	$(GO) test -run '^$$' -bench . -benchmem ./internal/alarm ./internal/cloudwatch ./sim ./steps
-	$(GO) test -tags containers -run '^$$' -bench . -benchtime 1x -timeout 30m ./internal/containers ./cmd/...
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/alarm ./internal/cloudwatch ./internal/release ./sim ./steps
+	$(GO) test -tags containers -run '^$$' -bench Shift -benchtime 1000x ./internal/containers
+	$(GO) test -tags containers -run '^$$' -bench StageOverRawDocker -benchtime 5x ./internal/containers
+	$(GO) test -tags containers -run '^$$' -bench ContainerSpecs -benchtime 1x -timeout 30m ./steps
 
 fuzz: ## each parser for a short while
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10s $$p || exit 1; done; done

@@ -191,7 +191,7 @@ func TestTheHistoryMayBeReadWhileTimePasses(t *testing.T) {
 			}
 		}
 	})
-	wait(t, s, 10*time.Hour)
+	wait(t, s, 10*time.Minute)
 	close(stop)
 	reader.Wait()
 }
