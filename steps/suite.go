@@ -115,11 +115,14 @@ func (s *Suite) Run(ctx context.Context, specs []*Spec, paths []string, tags str
 				return ctx, nil
 			})
 			sc.StepContext().Before(func(ctx context.Context, st *godog.Step) (context.Context, error) {
-				step = st.Text
-				s.notify(Notice{Spec: w.spec, Step: step})
+				if !w.over { // steps that are skipped after a failure come here too
+					step = st.Text
+					s.notify(Notice{Spec: w.spec, Step: step})
+				}
 				return ctx, nil
 			})
 			sc.After(func(ctx context.Context, _ *godog.Scenario, err error) (context.Context, error) {
+				w.over = true
 				after := w.end(ctx, err)
 				if err == nil {
 					err = after

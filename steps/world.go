@@ -33,6 +33,7 @@ type World struct {
 	outcome    *release.Outcome
 	undetected bool
 	audited    bool
+	over       bool // the scenario has ended
 	findings   []check.Finding
 }
 

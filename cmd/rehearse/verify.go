@@ -179,7 +179,7 @@ func terminal(out io.Writer) (live bool, cols int) {
 func resultLine(r *steps.Result) string {
 	line := fmt.Sprintf("%-10s %s", r.Stage, r.Spec.Name)
 	if r.Released > 0 {
-		line += fmt.Sprintf(" (%s of release time in %s)", report.Clock(r.Released), r.Took.Round(100*time.Millisecond))
+		line += fmt.Sprintf(" (%s in %s)", report.Clock(r.Released), r.Took.Round(100*time.Millisecond))
 	}
 	return line
 }

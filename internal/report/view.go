@@ -81,7 +81,11 @@ func (v *View) Line(format string, args ...any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.erase()
-	fmt.Fprintln(v.w, clean(fmt.Sprintf(format, args...)))
+	text := clean(fmt.Sprintf(format, args...))
+	if v.live { // what people read fits; what CI keeps stays on one line
+		text = strings.Join(wrap(text, "     ", v.cols-1), "\n")
+	}
+	fmt.Fprintln(v.w, text)
 	v.draw()
 }
 

@@ -1,0 +1,75 @@
+package steps
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"rehearsal/internal/check"
+)
+
+const shopAtRest = "    Given a staging copy of the shop, with version \"v1\" serving everyone\n    And customers browse and order at 200 requests per second\n"
+
+// rehearseText runs one feature on the simulated stage.
+func rehearseText(t *testing.T, text string, notify func(Notice)) *Verification {
+	t.Helper()
+	v, err := Rehearsal{
+		Project: shop(t), Features: []string{feature(t, text)}, Stages: []string{Simulated}, Seed: 1, Report: t.TempDir(),
+		Notify: func(_ string, n Notice) {
+			if notify != nil {
+				notify(n)
+			}
+		},
+	}.Verify(context.Background())
+	require.NoError(t, err)
+	return v
+}
+
+func TestNothingIsToldOfAScenarioAfterItsEnd(t *testing.T) {
+	var after []Notice
+	ended := false
+	v := rehearseText(t, "Feature: f\n  Scenario: s\n"+shopAtRest+
+		"    When \"v2\" is released as the \"blue-green\" plan says\n    Then version \"v2\" never serves anyone\n    And no request failed\n", func(n Notice) {
+		if ended {
+			after = append(after, n)
+		}
+		ended = ended || n.Result != nil
+	})
+	require.Len(t, v.Results, 1)
+	assert.Equal(t, check.Failed, v.Results[0].Verdict)
+	assert.Equal(t, `version "v2" never serves anyone`, v.Results[0].Step, "where it went wrong, not what was skipped")
+	assert.Equal(t, ExitBroken, v.Status())
+	assert.Empty(t, after)
+}
+
+func TestAnAlarmThatNobodyMentionedBreaksTheScenario(t *testing.T) {
+	v := rehearseText(t, "Feature: f\n  Scenario: s\n"+shopAtRest+
+		"    And version \"v2\" fails 50% of its requests\n    When \"v2\" is released as the \"canary\" plan says\n    Then the release is rolled back\n", nil)
+	require.Len(t, v.Results, 1)
+	assert.ErrorContains(t, v.Results[0].Err, `the alarm "shop-5xx-rate" went off`)
+	assert.ErrorContains(t, v.Results[0].Err, "the scenario does not mention it")
+}
+
+func TestAFailureThatNoAlarmSeesIsNotPassedOver(t *testing.T) {
+	v := rehearseText(t, "Feature: f\n  Scenario: s\n"+shopAtRest+
+		"    And version \"v2\" fails 0.2% of its requests\n    When \"v2\" is released as the \"canary\" plan says\n    Then the release succeeds\n", nil)
+	require.Len(t, v.Results, 1)
+	assert.ErrorContains(t, v.Results[0].Err, "UNDETECTED")
+	assert.Equal(t, ExitBroken, v.Status())
+}
+
+func TestWhatAStageCannotBringAboutFailsWithoutItsTag(t *testing.T) {
+	assert.True(t, (&Spec{}).On(Simulated) && (&Spec{}).On(Containers))
+	assert.False(t, (&Spec{Tags: []string{SimulatedOnly}}).On(Containers))
+	assert.False(t, (&Spec{Tags: []string{ContainersOnly}}).On(Simulated))
+}
+
+func TestNothingThatNeverHappenedIsJudged(t *testing.T) {
+	v := rehearseText(t, "Feature: f\n  Scenario: s\n"+shopAtRest+
+		"    And version \"v2\" loses the \"database\" 30 minutes after it takes traffic\n    When \"v2\" is released as the \"blue-green\" plan says\n    Then the release succeeds\n", nil)
+	require.Len(t, v.Results, 1)
+	assert.Equal(t, check.Inconclusive, v.Results[0].Verdict, "its moment never came")
+	assert.Equal(t, ExitInconclusive, v.Status())
+}
