@@ -23,7 +23,7 @@ Feature: Versions of the shop that are really bad
 
     @thorough
     Scenario: A memory leak
-      When "v2-leaks-memory" is released as the "blue-green" plan says
+      When "v2-leaks-memory" is released as the "linear" plan says
       Then the release is rolled back
       And the alarm "shop-memory" may go off too
       And the alarm "shop-5xx-rate" may go off too

@@ -77,9 +77,14 @@ func Compare(predicted, measured Measures, t Tolerance) []Finding {
 	if t.Failed == 0 {
 		t.Failed = DefaultTolerance.Failed
 	}
+	restore := compareTimes("time to restore", predicted.Restore, measured.Restore, t.Restore)
+	if predicted.Failed == 0 || measured.Failed == 0 {
+		// Whether nothing failed in one and much in the other is told by the last finding.
+		restore = passed("time to restore", "predicted %d failed requests, measured %d: nothing to restore", predicted.Failed, measured.Failed)
+	}
 	return []Finding{
 		compareTimes("time to detect", predicted.Detect, measured.Detect, t.Detect),
-		compareTimes("time to restore", predicted.Restore, measured.Restore, t.Restore),
+		restore,
 		compareShares(predicted, measured, t.Failed),
 	}
 }
