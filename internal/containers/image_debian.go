@@ -27,10 +27,35 @@ type debianSource struct {
 	Without  []string // dependencies (path.Match) whose files the image has no use for
 }
 
-const (
-	debianMirror  = "http://deb.debian.org/debian"
-	debianKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
-)
+const debianKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+// debianMirrors are where this machine's own apt gets Debian's packages and security
+// updates from: a company's mirror, where it has one.
+func debianMirrors(ctx context.Context) (main, security string, err error) {
+	out, err := imageRun(exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"))
+	if err != nil {
+		return "", "", err
+	}
+	return chooseDebianMirrors(string(out))
+}
+
+func chooseDebianMirrors(listed string) (main, security string, err error) {
+	for uri := range strings.FieldsSeq(listed) {
+		switch uri = strings.TrimSuffix(uri, "/"); {
+		case strings.HasSuffix(uri, "debian-security") && security == "":
+			security = uri
+		case strings.HasSuffix(uri, "/debian") && main == "":
+			main = uri
+		}
+	}
+	if main == "" {
+		return "", "", errors.New("apt has no Debian mirror: name one in /etc/apt/sources.list.d, as on any Debian")
+	}
+	if security == "" {
+		security = main + "-security"
+	}
+	return main, security, nil
+}
 
 // debianUnused are dependencies that bring nothing a pruned image keeps: package
 // tools, maintainer scripts and their interpreters.
@@ -105,9 +130,13 @@ func newDebianApt(ctx context.Context, dir, suite, arch string) (*debianApt, err
 			return nil, err
 		}
 	}
+	mirror, security, err := debianMirrors(ctx)
+	if err != nil {
+		return nil, err
+	}
 	a := &debianApt{dir: dir, config: filepath.Join(dir, "apt.conf")}
-	sources := fmt.Sprintf("deb [signed-by=%s] %s %s main\ndeb [signed-by=%s] %s-security %s-security main\n",
-		debianKeyring, debianMirror, suite, debianKeyring, debianMirror, suite)
+	sources := fmt.Sprintf("deb [signed-by=%s] %s %s main\ndeb [signed-by=%s] %s %s-security main\n",
+		debianKeyring, mirror, suite, debianKeyring, security, suite)
 	config := fmt.Sprintf(`Dir::Etc %[1]q;
 Dir::Etc::sourcelist %[2]q;
 Dir::Etc::sourceparts "/dev/null";
@@ -133,7 +162,7 @@ Acquire::http::Timeout "10";
 		}
 	}
 	if _, err := a.run(ctx, "update", "-o", "APT::Update::Error-Mode=any"); err != nil {
-		return nil, fmt.Errorf("fetch the package lists of Debian %s from %s: %w", suite, debianMirror, err)
+		return nil, fmt.Errorf("fetch the package lists of Debian %s from %s: %w", suite, mirror, err)
 	}
 	return a, nil
 }
