@@ -143,8 +143,8 @@ func (w *World) steady(ctx context.Context) error {
 		if h.Now()-from < steadyFor || !w.quiet(h) {
 			return false
 		}
-		at, lasted := check.Restored(h, from, steadyFor)
-		return lasted && h.Now()-at >= steadyFor
+		_, lasted := check.Restored(h, from, steadyFor)
+		return lasted
 	})
 	if err != nil {
 		return err

@@ -85,7 +85,7 @@ func short(d time.Duration) string {
 func Exposure(h *stage.History, version string) (at time.Duration, ok bool) {
 	var (
 		present  = map[stage.Failure]bool{}
-		early    = map[stage.Failure]int{}
+		early    = map[int][]stage.Failure{} // by the event that shows them
 		injected bool
 		share    float64
 		first    time.Duration
@@ -96,8 +96,8 @@ func Exposure(h *stage.History, version string) (at time.Duration, ok bool) {
 		switch e.Kind {
 		case stage.Injected:
 			injected = injected || e.Failure.Hits(version)
-			if at, ok := shows(events, e); ok {
-				early[*e.Failure] = at
+			if seq, ok := shows(events, e); ok {
+				early[seq] = append(early[seq], *e.Failure)
 			}
 		case stage.Landed:
 			present[*e.Failure] = e.Failure.Hits(version)
@@ -107,10 +107,8 @@ func Exposure(h *stage.History, version string) (at time.Duration, ok bool) {
 			share = e.Shares[version]
 		default:
 		}
-		for f, seq := range early {
-			if e.Seq == seq {
-				present[f] = f.Hits(version)
-			}
+		for _, f := range early[e.Seq] {
+			present[f] = f.Hits(version)
 		}
 		if share <= 0 {
 			continue
