@@ -156,7 +156,7 @@ volumes:
 	assert.Equal(t, []string{"NONE"}, config.Healthcheck.Test)
 
 	var host container.HostConfig
-	spec.configureHost(&host, "net", "id")
+	spec.configureHost(&host, "net", "id", noResolver)
 	assert.Equal(t, []string{"database:10.9.9.9", "bank:10.1.2.3"}, host.ExtraHosts)
 	assert.Equal(t, container.RestartPolicy{Name: "on-failure", MaximumRetryCount: 3}, host.RestartPolicy)
 	assert.Equal(t, int64(64<<20), host.Memory)
