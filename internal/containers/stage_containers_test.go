@@ -671,7 +671,7 @@ func TestTheReaperTakesWhatAKilledProcessLeaves(t *testing.T) {
 	}
 	process, lines := child(t)
 	id := told(t, lines, "stage ")
-	require.Len(t, s.left(t, id), 7, "database, payments, balancer, Toxiproxy, two replicas and their network")
+	require.Len(t, s.left(t, id), 8, "border, database, payments, balancer, Toxiproxy, two replicas and their network")
 	require.NoError(t, process.Process.Kill())
 	began := time.Now()
 	require.Eventually(t, func() bool { return len(s.left(t, id)) == 0 }, 20*time.Second, 100*time.Millisecond)
