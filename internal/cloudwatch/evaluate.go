@@ -10,7 +10,7 @@ import (
 // Evaluate judges the alarms and returns the changes of state, in order.
 //
 // An alarm is due at every whole minute of the calendar, one with a period
-// shorter than a minute every 10 seconds. Its points are the periods that end at
+// shorter than a minute every 10 seconds, one over more than a day every hour. Its points are the periods that end at
 // that instant; the last one is complete then. Evaluate catches up on every
 // instant until now that has passed since the last call, up to 3 hours back, and
 // does nothing at an instant that was judged already. The first call judges each
@@ -114,6 +114,10 @@ func (in *input) points(into []alarm.Point, at int64) {
 
 // spoil forgets the windows that a datum at that second falls into.
 func (in *input) spoil(at int64) {
+	if in.length%in.every != 0 { // hourly, over periods of 61 minutes, say: windows end at any time
+		clear(in.known)
+		return
+	}
 	last := min(at+in.length, in.newest)
 	for end := max(floor(at, in.every)+in.every, in.every); end <= last; end += in.every {
 		if known := &in.known[(end/in.every)%int64(len(in.known))]; known.end == end {
