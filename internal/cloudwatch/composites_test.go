@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -295,6 +296,7 @@ func TestCompositesOverTheWire(t *testing.T) {
 		"no wait":         {func(in *api.PutCompositeAlarmInput) { in.ActionsSuppressorWaitPeriod = nil }, "MissingParameter"},
 		"no extension":    {func(in *api.PutCompositeAlarmInput) { in.ActionsSuppressorExtensionPeriod = nil }, "MissingParameter"},
 		"six actions":     {func(in *api.PutCompositeAlarmInput) { in.OKActions = []string{"1", "2", "3", "4", "5", "6"} }, "ValidationError"},
+		"long":            {func(in *api.PutCompositeAlarmInput) { in.AlarmDescription = aws.String(strings.Repeat("警", 1025)) }, "ValidationError"},
 		"an empty action": {func(in *api.PutCompositeAlarmInput) { in.OKActions = []string{""} }, "ValidationError"},
 	} {
 		err := put(row.change)

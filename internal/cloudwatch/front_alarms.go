@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	api "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
@@ -31,7 +32,7 @@ func (s *Store) putMetricAlarm(in *api.PutMetricAlarmInput) (*api.PutMetricAlarm
 	if err := checkDimensions("", in.Dimensions); err != nil {
 		return nil, err
 	}
-	if err := checkActions(in.OKActions, in.AlarmActions, in.InsufficientDataActions); err != nil {
+	if err := checkPut(in.AlarmDescription, in.OKActions, in.AlarmActions, in.InsufficientDataActions); err != nil {
 		return nil, err
 	}
 	if s.family.named(*in.AlarmName) != nil {
@@ -75,7 +76,7 @@ func (s *Store) putCompositeAlarm(in *api.PutCompositeAlarmInput) (*api.PutCompo
 	case in.ActionsSuppressor != nil && in.ActionsSuppressorExtensionPeriod == nil:
 		return nil, missing("ActionsSuppressorExtensionPeriod")
 	}
-	if err := checkActions(in.OKActions, in.AlarmActions, in.InsufficientDataActions); err != nil {
+	if err := checkPut(in.AlarmDescription, in.OKActions, in.AlarmActions, in.InsufficientDataActions); err != nil {
 		return nil, err
 	}
 	a := alarm.Composite{
@@ -93,9 +94,12 @@ func (s *Store) putCompositeAlarm(in *api.PutCompositeAlarmInput) (*api.PutCompo
 	return &api.PutCompositeAlarmOutput{}, s.putComposites([]*alarm.CompiledComposite{c})
 }
 
-// checkActions checks the lists of actions that an alarm is put with.
-func checkActions(whenOK, whenInAlarm, whenInsufficientData []string) error {
+// checkPut checks what all alarms are put with.
+func checkPut(description *string, whenOK, whenInAlarm, whenInsufficientData []string) error {
 	const most, longest = 5, 1024
+	if n := utf8.RuneCountInString(aws.ToString(description)); n > longest {
+		return validation("AlarmDescription has %d characters; at most %d are allowed", n, longest)
+	}
 	names := [...]string{"OKActions", "AlarmActions", "InsufficientDataActions"}
 	for i, actions := range [...][]string{whenOK, whenInAlarm, whenInsufficientData} {
 		if len(actions) > most {
