@@ -131,11 +131,11 @@ func (p *Pattern) extractor(text string, constant bool) (extractor, error) {
 	case p.columns != nil && strings.HasPrefix(text, "$") && slices.Contains(p.columns.names, text[1:]):
 		c, name := p.columns, text[1:]
 		return func(l *line) (string, bool) {
-			words, ok := c.split(l.text)
+			words, ok := c.split(l)
 			if !ok {
 				return "", false
 			}
-			for _, v := range c.find(words, name) {
+			for _, v := range c.find(l, words, name) {
 				return written(v)
 			}
 			return "", false
