@@ -43,6 +43,7 @@ type Store struct {
 	alarms    []*watch           // in the order they were put
 	history   []Transition       // oldest first, at most maxHistory
 	groups    map[string]*logGroup
+	logBytes  int // of all groups
 	scratch   alarm.Scratch
 	window    alarm.Distribution // several buckets put together
 }
