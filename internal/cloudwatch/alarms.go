@@ -204,6 +204,7 @@ func (s *Store) change(w *watch, to alarm.State, reason string, at time.Time) Tr
 		s.history = append(s.history[:0], s.history[1:]...)
 	}
 	s.history = append(s.history, t)
+	s.notifyOf(w, t)
 	return t
 }
 

@@ -39,3 +39,6 @@ func (s *Store) LogBytes() int {
 	}
 	return n
 }
+
+// LocalAddress says whether SNS may connect to an address.
+func LocalAddress(address string) bool { return localAddress(address) }

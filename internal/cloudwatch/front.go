@@ -17,6 +17,8 @@ import (
 	metrics "github.com/aws/aws-sdk-go-v2/service/cloudwatch/schemas"
 	logsapi "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	logs "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/schemas"
+	snsapi "github.com/aws/aws-sdk-go-v2/service/sns"
+	snsschemas "github.com/aws/aws-sdk-go-v2/service/sns/schemas"
 	stsapi "github.com/aws/aws-sdk-go-v2/service/sts"
 	sts "github.com/aws/aws-sdk-go-v2/service/sts/schemas"
 	"github.com/aws/smithy-go"
@@ -95,6 +97,7 @@ type service struct {
 const (
 	maxMetricsBody = 1 << 20
 	maxLogsBody    = 8 << 20
+	maxSNSBody     = 1 << 20
 	maxSmallBody   = 256 << 10
 )
 
@@ -106,6 +109,8 @@ func services() []service {
 			limit: maxMetricsBody, operation: metricsOperation},
 		{name: "CloudWatch Logs", schema: logs.Logs_20140328, errors: logsapi.TypeRegistry, json: wireJSON11,
 			limit: maxLogsBody, operation: logsOperation},
+		{name: "SNS", schema: snsschemas.AmazonSimpleNotificationService, errors: snsapi.TypeRegistry, query: true,
+			limit: maxSNSBody, operation: snsOperation},
 		{name: "STS", schema: sts.AWSSecurityTokenServiceV20110615, errors: stsapi.TypeRegistry, query: true,
 			limit: maxSmallBody, operation: stsOperation},
 	}
@@ -120,7 +125,7 @@ type front struct {
 
 // Handler is the HTTP front that the AWS SDKs talk to, for all services on one
 // address: CloudWatch in Smithy RPC v2 CBOR, AWS JSON 1.0 and Query, CloudWatch
-// Logs in AWS JSON 1.1, STS in Query. Bodies may be packed by gzip.
+// Logs in AWS JSON 1.1, SNS and STS in Query. Bodies may be packed by gzip.
 //
 // What differs from AWS on purpose: signatures are not checked, and every region
 // and account is the same one; identifiers of requests are numbers in order, so
@@ -216,6 +221,7 @@ func (f *front) answerQuery(c *called, w http.ResponseWriter, r *http.Request) (
 		return nil, &apiError{code: "InvalidAction", message: fmt.Sprintf("could not find operation %s for version %s", short(name), short(version))}
 	}
 	c.wire = wireQuery{xmlNamespace(c.service)}
+	f.store.sns.host.Store(&r.Host) // subscribers are told to come back here
 	run := c.service.operation(name)
 	if run == nil || r.Method != http.MethodPost && r.Method != http.MethodGet {
 		return nil, c.unknown()
@@ -254,7 +260,7 @@ func xmlNamespace(s *service) string {
 func notOurs(r *http.Request) error {
 	return &apiError{code: "UnknownOperationException", status: http.StatusNotFound,
 		message: fmt.Sprintf("%s %s is no call that this CloudWatch understands: it takes CloudWatch in Smithy RPC v2 CBOR, AWS JSON 1.0 and Query, "+
-			"CloudWatch Logs in AWS JSON 1.1 and STS in Query", short(r.Method), short(r.URL.Path))}
+			"CloudWatch Logs in AWS JSON 1.1, SNS and STS in Query", short(r.Method), short(r.URL.Path))}
 }
 
 // unknown says that the service has no such operation here.

@@ -29,6 +29,8 @@ type Options struct {
 	// Changed is called with every change of an alarm's state, in order, by the
 	// goroutine that caused it; it may call the Store.
 	Changed func(Transition)
+	// SNS is how alarms' notifications, and other messages, are delivered.
+	SNS SNSOptions
 }
 
 // A Store is the metrics, the alarms and the logs of one stage. It is safe for
@@ -44,6 +46,7 @@ type Store struct {
 	history   []Transition       // oldest first, at most maxHistory
 	groups    map[string]*logGroup
 	logBytes  int // of all groups
+	sns       *sns
 	scratch   alarm.Scratch
 	window    alarm.Distribution // several buckets put together
 }
@@ -55,7 +58,7 @@ const margin = 3 * 60 * 60
 // NewStore makes an empty store.
 func NewStore(o Options) *Store {
 	return &Store{now: o.Now, changed: o.Changed, retention: margin,
-		series: map[string]*Series{}, groups: map[string]*logGroup{}}
+		series: map[string]*Series{}, groups: map[string]*logGroup{}, sns: newSNS(o.SNS)}
 }
 
 // time is the stage's time, or the time of the newest evaluation.
