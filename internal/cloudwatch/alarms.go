@@ -305,6 +305,7 @@ func (s *Store) change(n *news, w *watch, to alarm.State, reason, data string, a
 	}
 	w.move(to, reason, data, at)
 	s.report(n, t)
+	s.notifyOf(w, t)
 	s.family.turned(t.Name, w.Alarm.AlarmArn, to, at)
 }
 

@@ -28,10 +28,10 @@ type composite struct {
 	*alarm.CompiledComposite
 	standing
 	held  alarm.Suppression
-	stale bool    // to be judged: it is new, or a child changed
-	cause trigger // why it is judged
-	from  alarm.State
-	moved bool // it changed in the instant at hand, and that was not reported yet
+	stale bool        // to be judged: it is new, or a child changed
+	cause trigger     // why it is judged
+	from  alarm.State // before its last change
+	moved bool        // it changed in the instant at hand, and that was not reported yet
 }
 
 // A trigger is what has a composite alarm judged.
@@ -245,13 +245,16 @@ func (s *Store) decide(n *news, c *composite, at time.Time) {
 	if act {
 		arns = actionsFor(c.state, a.OKActions, a.AlarmActions, a.InsufficientDataActions)
 	}
+	t := Transition{Name: a.AlarmName, Composite: true, From: c.from, To: c.state, Reason: c.reason, Time: at, Actions: arns, SuppressedBy: c.held.By()}
 	switch {
 	case changed:
 		c.moved = false
-		s.report(n, Transition{Name: a.AlarmName, Composite: true, From: c.from, To: c.state, Reason: c.reason, Time: at,
-			Actions: arns, SuppressedBy: c.held.By()})
+		s.report(n, t)
 	case act:
 		s.act(n, Action{a.AlarmName, true, c.state, c.reason, arns, at})
+	}
+	if act {
+		s.notifyOfComposite(c, t)
 	}
 }
 
@@ -276,15 +279,12 @@ func (t trigger) data() string {
 	if t.put != "" {
 		return ""
 	}
-	data, err := json.Marshal(map[string][]triggering{"triggeringAlarms": {{t.arn, state{t.state.String(), awsTime(t.at)}}}})
+	data, err := json.Marshal(map[string][]triggering{"triggeringAlarms": {{t.arn, state{t.state.String(), alarmTime(t.at)}}}})
 	if err != nil {
 		panic(fmt.Sprintf("cloudwatch: texts cannot be written as JSON: %v", err))
 	}
 	return string(data)
 }
-
-// awsTime is how AWS writes a time within JSON.
-func awsTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000-0700") }
 
 // A CompositeStatus is a composite alarm with the state it is in.
 type CompositeStatus struct {

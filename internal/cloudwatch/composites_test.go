@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -384,4 +385,45 @@ func TestCompositesOverTheWire(t *testing.T) {
 	history, err = s.cw.DescribeAlarmHistory(ctx, &api.DescribeAlarmHistoryInput{AlarmName: aws.String("top"), AlarmTypes: both, MaxRecords: aws.Int32(1)})
 	require.NoError(t, err)
 	assert.Equal(t, `Alarm "top" deleted`, *history.AlarmHistoryItems[0].HistorySummary, "the history stays")
+}
+
+// Topics are notified when the actions are carried out, which may be later than the
+// change of state.
+func TestCompositeAlarmsNotifyTopics(t *testing.T) {
+	const topic = "arn:aws:sns:us-east-1:000000000000:alerts"
+	s, _ := serveSNS(t, cloudwatch.SNSOptions{})
+	var mu sync.Mutex
+	var got []cloudwatch.Message
+	stop, err := s.Subscribe(topic, func(m cloudwatch.Message) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, m)
+	})
+	require.NoError(t, err)
+	defer stop()
+	top := over("top", "ALARM(a)")
+	top.AlarmActions, top.OKActions = []string{topic}, nil
+	top.ActionsSuppressor, top.ActionsSuppressorWaitPeriod = "s", 120
+	require.NoError(t, s.PutAlarms(silent("a", "s")))
+	require.NoError(t, s.PutComposites([]alarm.Composite{top}))
+	s.Evaluate(minute(1))
+	s.set(minute(10))
+	s.Evaluate(minute(10))
+	require.NoError(t, s.SetAlarmState("a", alarm.InAlarm, "a test"))
+	require.NoError(t, s.Flush(context.Background()))
+	mu.Lock()
+	assert.Empty(t, got, "held back")
+	mu.Unlock()
+	s.Evaluate(minute(15))
+	require.NoError(t, s.Flush(context.Background()))
+	mu.Lock()
+	defer mu.Unlock()
+	require.Len(t, got, 1)
+	assert.Equal(t, `ALARM: "top" in US East (N. Virginia)`, got[0].Subject)
+	assert.Equal(t, minute(12), got[0].Time)
+	assert.Equal(t, `{"AlarmName":"top","AlarmDescription":null,"AWSAccountId":"000000000000","NewStateValue":"ALARM",`+
+		`"NewStateReason":"arn:aws:cloudwatch:us-east-1:000000000000:alarm:a transitioned to ALARM at Monday 05 January, 2026 09:10:00 UTC",`+
+		`"StateChangeTime":"2026-01-05T09:10:00.000+0000","Region":"US East (N. Virginia)","AlarmArn":"arn:aws:cloudwatch:us-east-1:000000000000:alarm:top",`+
+		`"OldStateValue":"OK","OKActions":[],"AlarmActions":["`+topic+`"],"InsufficientDataActions":[],"AlarmRule":"ALARM(a)",`+
+		`"TriggeringChildren":[{"Arn":"arn:aws:cloudwatch:us-east-1:000000000000:alarm:a","State":{"Value":"ALARM","Timestamp":"2026-01-05T09:10:00.000+0000"}}]}`, got[0].Message)
 }

@@ -30,9 +30,10 @@ type Options struct {
 	// goroutine that caused it; it may call the Store.
 	Changed func(Transition)
 	// Acted is called, likewise, when an alarm's actions are carried out: at its
-	// change of state, or later where a suppressor held them back. The Store itself
-	// does nothing about them.
+	// change of state, or later where a suppressor held them back.
 	Acted func(Action)
+	// SNS is how alarms' notifications, and other messages, are delivered.
+	SNS SNSOptions
 }
 
 // A Store is the metrics, the alarms and the logs of one stage. It is safe for
@@ -50,6 +51,8 @@ type Store struct {
 	family    family             // the composite alarms
 	history   []record           // oldest first
 	groups    map[string]*logGroup
+	logBytes  int // of all groups
+	sns       *sns
 	scratch   alarm.Scratch
 	window    alarm.Distribution // several buckets put together
 }
@@ -61,7 +64,7 @@ const margin = 3 * 60 * 60
 // NewStore makes an empty store.
 func NewStore(o Options) *Store {
 	return &Store{now: o.Now, changed: o.Changed, acted: o.Acted, retention: margin,
-		series: map[string]*Series{}, watches: map[string]*watch{}, groups: map[string]*logGroup{}}
+		series: map[string]*Series{}, watches: map[string]*watch{}, groups: map[string]*logGroup{}, sns: newSNS(o.SNS)}
 }
 
 // time is the stage's time, or the time of the newest evaluation.
