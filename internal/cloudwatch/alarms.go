@@ -268,33 +268,33 @@ func (s *Store) setAlarmState(name string, to alarm.State, reason, data string) 
 	return nil
 }
 
-// SetActionsEnabled enables or disables the actions of alarms, or of none of them when
-// a name is not known. A change of state goes on to be a change of state.
-func (s *Store) SetActionsEnabled(enabled bool, names ...string) error {
+// SetActionsEnabled enables or disables the actions of alarms, metric or composite. A
+// change of state goes on to be a change of state. Names that are not known are passed
+// over, as by AWS, whose calls have no error for them.
+func (s *Store) SetActionsEnabled(enabled bool, names ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range names {
-		if s.alarm(name) == nil && s.family.named(name) == nil {
-			return s.unknown(name)
-		}
+		s.setActionsEnabled(name, enabled)
 	}
-	for _, name := range names {
-		if w := s.alarm(name); w != nil { // what many stores share is not changed
-			compiled, a := *w.Compiled, *w.Alarm
-			a.ActionsEnabled = enabled
-			compiled.Alarm = &a
-			s.note(record{kind: configured, name: name, at: s.time(), before: w.Alarm, after: &a})
-			w.Compiled = &compiled
-			continue
-		}
-		c := s.family.named(name)
+}
+
+func (s *Store) setActionsEnabled(name string, enabled bool) {
+	w, c := s.alarm(name), s.family.named(name)
+	switch {
+	case w != nil && w.Alarm.ActionsEnabled != enabled: // what many stores share is not changed
+		compiled, a := *w.Compiled, *w.Alarm
+		a.ActionsEnabled, compiled.Alarm = enabled, &a
+		w.changed = s.time()
+		s.note(record{kind: configured, name: name, at: w.changed, before: w.Alarm, after: &a})
+		w.Compiled = &compiled
+	case c != nil && c.Composite.ActionsEnabled != enabled:
 		compiled, a := *c.CompiledComposite, *c.Composite
-		a.ActionsEnabled = enabled
-		compiled.Composite = &a
-		s.note(record{kind: configured, name: name, composite: true, at: s.time(), before: c.Composite, after: &a})
+		a.ActionsEnabled, compiled.Composite = enabled, &a
+		c.changed = s.time()
+		s.note(record{kind: configured, name: name, composite: true, at: c.changed, before: c.Composite, after: &a})
 		c.CompiledComposite = &compiled
 	}
-	return nil
 }
 
 // change moves w into another state, and carries out its actions.
