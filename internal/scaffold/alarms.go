@@ -2,9 +2,11 @@ package scaffold
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +23,8 @@ type watch struct {
 	Alarms    []alarm.Alarm
 	Names     []string // watched
 	Unwatched []string // with the reason
-	Red       []string // that nothing feeds and that go off for want of data
+	Starved   []string // that nothing feeds and that go off for want of data
+	Copy      string   // of the alarms without those; "" where none was needed
 	Hosts     []string // that count healthy targets: they may see a version that crashes at start
 	fastest   time.Duration
 	slowest   time.Duration
@@ -35,6 +38,7 @@ func (s *sketch) watchAlarms() error {
 	w := &s.Watch
 	if s.Alarms == "" {
 		w.Own = true
+		s.AlarmsAsk = or(s.AlarmsAsk, "which alarms does production have? These are a first set; put there what `aws cloudwatch describe-alarms --output json` prints")
 		s.nameMonitoring()
 		w.Alarms = firstAlarms(s.Service, s.Monitoring, s.MemoryLimit > 0)
 	} else {
@@ -47,6 +51,10 @@ func (s *sketch) watchAlarms() error {
 		s.nameMonitoring()
 	}
 	for _, a := range w.Alarms {
+		if a.TreatMissingData == "breaching" && len(s.facts().Fed(a)) > 0 {
+			w.Starved = append(w.Starved, a.AlarmName)
+			continue
+		}
 		if len(s.Plan.Alarms) > 0 && !slices.Contains(s.Plan.Alarms, a.AlarmName) {
 			w.Unwatched = append(w.Unwatched, a.AlarmName+": the service's deployments do not watch it")
 		} else if latest, err := s.watchable(a); err != nil {
@@ -58,15 +66,23 @@ func (s *sketch) watchAlarms() error {
 				w.fastest = latest
 			}
 		}
-		if a.TreatMissingData == "breaching" && len(s.facts().Fed(a)) > 0 {
-			w.Red = append(w.Red, a.AlarmName)
-		} else if countsHosts(a) {
+		if countsHosts(a) {
 			w.Hosts = append(w.Hosts, a.AlarmName)
+		}
+	}
+	for _, name := range s.Plan.Alarms {
+		if !slices.ContainsFunc(w.Alarms, func(a alarm.Alarm) bool { return a.AlarmName == name }) {
+			w.Unwatched = append(w.Unwatched, fmt.Sprintf("%s: the service's deployments watch it, and %s does not have it", name, s.Alarms))
 		}
 	}
 	if len(w.Names) == 0 {
 		return fmt.Errorf("%s: a release of %s can watch none of its alarms; leave --alarms out for a first set of alarms, or export those of the service:\n  %s",
 			s.Alarms, s.Service, strings.Join(append(w.Unwatched, "(that is all)"), "\n  "))
+	}
+	if len(w.Starved) > 0 {
+		if err := s.withoutStarved(); err != nil {
+			return err
+		}
 	}
 	if w.Own {
 		s.found("alarms.json: a first set: %s", strings.Join(w.Names, ", "))
@@ -98,6 +114,42 @@ func (s *sketch) watchable(a alarm.Alarm) (latest time.Duration, err error) {
 		}
 	}
 	return latest, nil
+}
+
+// withoutStarved writes the alarms again, word for word, but for those that would be red
+// in every rehearsal: nothing in the staging copy feeds them and they take missing data
+// for breaching, and no release starts while an alarm is red.
+func (s *sketch) withoutStarved() error {
+	data, err := os.ReadFile(s.Alarms)
+	if err != nil {
+		return err
+	}
+	var file struct{ MetricAlarms []json.RawMessage }
+	if err := json.Unmarshal(data, &file); err != nil {
+		return fmt.Errorf("%s: %w", s.Alarms, err)
+	}
+	var names []struct{ AlarmName string }
+	raw, err := json.Marshal(file.MetricAlarms)
+	if err == nil {
+		err = json.Unmarshal(raw, &names)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.Alarms, err)
+	}
+	kept := []json.RawMessage{}
+	for i, raw := range file.MetricAlarms {
+		if !slices.Contains(s.Watch.Starved, names[i].AlarmName) {
+			kept = append(kept, raw)
+		}
+	}
+	out, err := json.MarshalIndent(map[string]any{"MetricAlarms": kept, "CompositeAlarms": []any{}}, "", "    ")
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.Alarms, err)
+	}
+	s.Watch.Copy = "alarms." + s.Service + ".json"
+	s.more = append(s.more, File{s.Watch.Copy, append(out, '\n')})
+	s.found("%s: the alarms of %s but for %s: nothing in the staging copy feeds them, and without data they go off", s.Watch.Copy, s.Alarms, strings.Join(s.Watch.Starved, ", "))
+	return nil
 }
 
 // countsHosts says whether an alarm is about the health of targets.
@@ -150,11 +202,9 @@ func (s *sketch) monitoringOf(all []alarm.Alarm) {
 	if m.LoadBalancer == "" {
 		m.LoadBalancer = likeliest(balancers, func(lb string) bool { return strings.Contains(lb, s.Service) })
 	}
-	if len(m.TargetGroups) == 0 {
-		for _, key := range order {
-			if key[0] == m.LoadBalancer {
-				m.TargetGroups = append(m.TargetGroups, key[1])
-			}
+	for _, key := range order {
+		if key[0] == m.LoadBalancer && !slices.Contains(m.TargetGroups, key[1]) {
+			m.TargetGroups = append(m.TargetGroups, key[1])
 		}
 	}
 	if m.Cluster == "" && m.Service == "" {

@@ -36,7 +36,10 @@ func doorOf(s types.ServiceConfig) door {
 		d.Start = time.Duration(*h.StartPeriod)
 	}
 	open, from := openPorts(s)
+	plain := slices.DeleteFunc(slices.Clone(open), func(p int) bool { return p == asked.port })
 	switch own := variablePort(s); {
+	case asked.tls && len(plain) > 0: // the other port is the plain one
+		d.Port, d.PortFrom = plain[0], from
 	case asked.port > 0 && (len(open) == 0 || slices.Contains(open, asked.port)):
 		d.Port, d.PortFrom = asked.port, "the healthcheck of the compose file"
 	case own > 0 && (len(open) == 0 || slices.Contains(open, own)):

@@ -3,7 +3,10 @@ package scaffold
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"rehearsal/internal/release"
 )
@@ -69,5 +72,114 @@ func (p *plan) fit(w watch) {
 		atLeast(&p.Bake, slowest, "the bake at the end")
 	case release.Rolling:
 		atLeast(&p.Bake, slowest, "") // ECS works it out from the alarms itself
+	}
+}
+
+// planOf is how the service is released in production, as its deployment controller and
+// configuration say; what they leave out is ECS's default, from the documentation of
+// DeploymentConfiguration in its API.
+func planOf(service *types.Service, replicas int) plan {
+	if service == nil {
+		p := firstPlan()
+		p.Ask = "how does production release? This is a careful guess; give `rehearse init --from-ecs` the output of `aws ecs describe-services` too"
+		return p
+	}
+	controller := types.DeploymentControllerTypeEcs
+	if c := service.DeploymentController; c != nil && c.Type != "" {
+		controller = c.Type
+	}
+	c := service.DeploymentConfiguration
+	if c == nil {
+		c = &types.DeploymentConfiguration{}
+	}
+	minutes := func(v *int32, otherwise int32) time.Duration {
+		if v != nil {
+			otherwise = *v
+		}
+		return time.Duration(otherwise) * time.Minute
+	}
+	bake := minutes(c.BakeTimeInMinutes, 0)
+	var p plan
+	switch {
+	case controller == types.DeploymentControllerTypeCodeDeploy:
+		p = plan{About: []string{"CodeDeploy releases this service, blue and green."}, Strategy: release.BlueGreen}
+		p.Ask = "which deployment configuration has the deployment group? This is CodeDeployDefault.ECSAllAtOnce; ECSCanary10Percent5Minutes is \"strategy: canary\" with " +
+			"\"steps: [{share: 10%, bake: 5m}, {share: 100%, bake: 5m}]\", ECSLinear10PercentEvery3Minutes is \"strategy: linear\", \"step: 10%\", \"every: 3m\"; `aws deploy get-deployment-group` prints it"
+	case controller != types.DeploymentControllerTypeEcs:
+		p = firstPlan()
+		p.Ask = fmt.Sprintf("how does production release? Its deployment controller is %s, of which ECS tells nothing; this is a careful guess", controller)
+		return p
+	case c.Strategy == types.DeploymentStrategyBlueGreen:
+		p = plan{About: []string{"ECS releases this service, blue and green."}, Strategy: release.BlueGreen, Bake: bake}
+	case c.Strategy == types.DeploymentStrategyCanary:
+		p = plan{About: []string{"ECS releases this service by a canary."}, Strategy: release.Canary}
+		first := release.Step{Share: 5, Bake: 10 * time.Minute}
+		if cc := c.CanaryConfiguration; cc != nil {
+			first.Bake = minutes(cc.CanaryBakeTimeInMinutes, 10)
+			if cc.CanaryPercent != nil {
+				first.Share = *cc.CanaryPercent
+			}
+		}
+		if p.Steps = []release.Step{first, {Share: 100, Bake: bake}}; first.Share >= 100 {
+			p.Steps = p.Steps[1:]
+		}
+	case c.Strategy == types.DeploymentStrategyLinear:
+		p = plan{About: []string{"ECS releases this service by equal steps."}, Strategy: release.Linear, Share: 10, Every: 6 * time.Minute, Bake: bake}
+		if l := c.LinearConfiguration; l != nil {
+			p.Every = minutes(l.StepBakeTimeInMinutes, 6)
+			if l.StepPercent != nil {
+				p.Share = *l.StepPercent
+			}
+		}
+	default:
+		p = rollingPlan(c, replicas)
+	}
+	p.watchedBy(c, controller)
+	return p
+}
+
+// rollingPlan: ECS may run up to maximumPercent of the tasks (rounded down) and keeps
+// minimumHealthyPercent (rounded up); what is between is replaced at a time.
+func rollingPlan(c *types.DeploymentConfiguration, replicas int) plan {
+	lowest, highest := int32(100), int32(200)
+	if c.MinimumHealthyPercent != nil {
+		lowest = *c.MinimumHealthyPercent
+	}
+	if c.MaximumPercent != nil {
+		highest = *c.MaximumPercent
+	}
+	n := float64(replicas)
+	room := int(math.Floor(n*float64(highest)/100+1e-9)) - int(math.Ceil(n*float64(lowest)/100-1e-9))
+	p := plan{
+		About: []string{fmt.Sprintf("ECS releases this service task by task: minimumHealthyPercent is %d, maximumPercent %d.", lowest, highest),
+			"It does not wait between the tasks, beyond their health."},
+		Strategy: release.Rolling, Batch: strconv.Itoa(min(max(room, 1), max(replicas, 1))), MinimumHealthy: float64(min(max(lowest, 1), 100)),
+	}
+	if room < 1 {
+		p.Notes = append(p.Notes, fmt.Sprintf("with minimumHealthyPercent %d and maximumPercent %d ECS can replace none of %s: here one is replaced at a time", lowest, highest, plural(replicas, "task")))
+	}
+	if lowest < 1 {
+		p.Notes = append(p.Notes, "minimumHealthyPercent is 0 in production, so that nobody may be served for a while: here 1 task is kept")
+	}
+	return p
+}
+
+// watchedBy is the alarms that deployments watch, and notes where production would not
+// go back by itself and the plan here does.
+func (p *plan) watchedBy(c *types.DeploymentConfiguration, controller types.DeploymentControllerType) {
+	if controller != types.DeploymentControllerTypeEcs {
+		return
+	}
+	switch a := c.Alarms; {
+	case a == nil || !a.Enable || len(a.AlarmNames) == 0:
+		p.Notes = append(p.Notes, "deploymentConfiguration.alarms is not enabled in production, so no alarm takes a release back there: here one does")
+	default:
+		p.Alarms = a.AlarmNames
+		if !a.Rollback {
+			p.Notes = append(p.Notes, "an alarm only stops a release in production (alarms.rollback is false): here it takes it back")
+		}
+	}
+	if b := c.DeploymentCircuitBreaker; p.Strategy == release.Rolling && (b == nil || !b.Enable || !b.Rollback) {
+		p.Notes = append(p.Notes, "the deployment circuit breaker with rollback is not enabled in production, so tasks that stay unhealthy do not take a release back there: here they do")
 	}
 }

@@ -87,7 +87,7 @@ func (d *Draft) Taken() error {
 		if _, err := os.Lstat(filepath.Join(d.Folder, f.Name)); err == nil {
 			there = append(there, filepath.Join(d.Folder, f.Name))
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return fmt.Errorf("nothing was written: %w", err)
 		}
 	}
 	if len(there) > 0 {
@@ -136,7 +136,7 @@ func (d *Draft) Write(ctx context.Context) (err error) {
 
 // mode keeps what will hold passwords from other people of the machine.
 func (f File) mode() fs.FileMode {
-	if f.Name == secretsFile {
+	if strings.HasPrefix(f.Name, "secrets.") {
 		return 0o600
 	}
 	return 0o666

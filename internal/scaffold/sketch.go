@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -25,6 +26,8 @@ type sketch struct {
 	Compose      string // its name in the folder
 	Door         door
 	HealthAsk    string // what is not known of the health check
+	healthHint   string // where that can be looked up
+	AlarmsAsk    string // what is not known of the alarms
 	Replicas     int
 	MemoryLimit  int64 // bytes; 0 is none
 	Dependencies []dependency
@@ -85,9 +88,11 @@ func (s *sketch) healthQuestion() string {
 	case d.PathFrom == "" && d.PortFrom == "":
 		return "which path and port does the load balancer's health check ask? The compose file says neither; put them here"
 	case d.PathFrom == "":
-		return "which path does the load balancer's health check ask? The compose file does not say; put, say, /health here"
+		return "which path does the load balancer's health check ask? The compose file does not say; put, say, /health here" + s.healthHint
 	case d.PortFrom == "":
 		return "which port takes the requests? The compose file does not say; put it here"
+	case d.TLS && d.Other > 0:
+		return fmt.Sprintf("does port %d answer %s by plain HTTP? The healthcheck of the compose file asks port %d by HTTPS; the balancer of a rehearsal speaks HTTP", d.Port, d.Path, d.Other)
 	case d.Other > 0:
 		return fmt.Sprintf("does port %d answer %s too? The healthcheck of the compose file asks port %d; the balancer's asks the port that takes the requests", d.Port, d.Path, d.Other)
 	case d.TLS:
@@ -108,7 +113,7 @@ func plural(n int, what string) string {
 //go:embed templates/*.tmpl
 var templates embed.FS
 
-var written = template.Must(template.New("").Funcs(template.FuncMap{"q": scalar, "d": brief, "p": percent}).ParseFS(templates, "templates/*.tmpl"))
+var written = template.Must(template.New("").Funcs(template.FuncMap{"c": comment, "q": scalar, "v": value, "list": list, "d": brief, "p": percent}).ParseFS(templates, "templates/*.tmpl"))
 
 // draft writes the files, into memory.
 func (s *sketch) draft() (*Draft, error) {
@@ -116,7 +121,7 @@ func (s *sketch) draft() (*Draft, error) {
 		return nil, err
 	}
 	s.Plan.fit(s.Watch)
-	d := &Draft{Folder: s.Folder, Files: s.more}
+	d := &Draft{Folder: s.Folder, Files: slices.Clone(s.more)}
 	feature := "features/first_release.feature"
 	for _, f := range []struct{ name, template string }{
 		{"rehearsal.yaml", "rehearsal.yaml.tmpl"},
@@ -145,8 +150,11 @@ func (s *sketch) draft() (*Draft, error) {
 
 // AlarmsFile is where rehearsal.yaml finds the alarms.
 func (s *sketch) AlarmsFile() string {
-	if s.Watch.Own {
+	switch {
+	case s.Watch.Own:
 		return "alarms.json"
+	case s.Watch.Copy != "":
+		return s.Watch.Copy
 	}
 	folder, err := filepath.Abs(s.Folder)
 	if err == nil {
@@ -201,6 +209,9 @@ func scalar(text string) (string, error) {
 	out, err := yaml.Marshal(text)
 	return strings.TrimSpace(string(out)), err
 }
+
+// comment is a text that stays in its line.
+func comment(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // brief is a duration without zeros: "5m", "1h30m".
 func brief(d time.Duration) string {
