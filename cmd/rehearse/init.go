@@ -125,12 +125,17 @@ func sayDraft(w io.Writer, d *scaffold.Draft) {
 	if filepath.Clean(d.Folder) != "." {
 		file = " --file " + filepath.Join(d.Folder, "rehearsal.yaml")
 	}
+	pace := ""
+	if d.Pace < 60 {
+		pace = fmt.Sprintf(" --pace %d", d.Pace)
+	}
 	fmt.Fprintf(w, `
 Next:
   rehearse verify --stage sim%[1]s    # on the simulated stage: a second, no Docker
   rehearse plan%[1]s                  # the release plan as people read it
   rehearse doctor%[1]s                # what a rehearsal in containers needs
-`, file)
+  rehearse verify%[1]s%[2]s           # in containers too
+`, file, pace)
 }
 
 // A person answers questions at a terminal.

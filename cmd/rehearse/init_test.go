@@ -72,7 +72,7 @@ func TestInitMakesARehearsalThatPasses(t *testing.T) {
 			[]string{"the service front.end is released", "does port 8080 answer /-/healthy by plain HTTP?", "where is pg?"},
 			map[string][]string{"rehearsal.yaml": {"port: 8080", "#    url: DATABASE_URL"}}},
 		"another service than the likeliest": {samples + "/forms", []string{"--service", "orders", "--image", "localhost:5000/orders:2", "--stable-image", "localhost:5000/orders:0.9", "--rate", "40"},
-			[]string{"the service orders is released: image localhost:5000/orders:0.9", "orders calls pg (postgres, port 5432), as its variable PGDSN says"},
+			[]string{"the service orders is released: image localhost:5000/orders:0.9", "orders calls pg (postgres, port 5432), as its variable PGDSN says", " --pace 24 "},
 			map[string][]string{"rehearsal.yaml": {"image: localhost:5000/orders:2\n", "rate: 40 "}}},
 		"the shop": {"../../fixtures", []string{"--alarms", "../../fixtures/alarms.json"},
 			[]string{"the service shop is released", "shop calls payments (http, port 8080), as its variable PAYMENTS_URL says", "the release watches 4 of 5 alarms"},

@@ -133,6 +133,9 @@ func planOf(service *types.Service, replicas int) plan {
 		}
 	default:
 		p = rollingPlan(c, replicas)
+		if c.Strategy != "" && c.Strategy != types.DeploymentStrategyRolling {
+			p.Notes = append(p.Notes, fmt.Sprintf("the strategy %q of production is not known here: this is a rolling release", c.Strategy))
+		}
 	}
 	p.watchedBy(c, controller)
 	return p

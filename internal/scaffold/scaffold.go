@@ -56,6 +56,9 @@ type Draft struct {
 	Folder string
 	Files  []File
 	Found  []string // what was found out, for people to read
+	// Pace is how many times faster than the wall a rehearsal in containers may run: at
+	// most 60, and less where few requests would each stand for too many.
+	Pace int
 }
 
 // A Question is what nobody but the team knows.

@@ -145,6 +145,12 @@ func (s *sketch) draft() (*Draft, error) {
 		d.Files = append(d.Files, File{"alarms.json", b.Bytes()})
 	}
 	d.Found = s.lines
+	d.Pace = 60
+	if s.Watch.Own {
+		// A single failed request in a period of 60 s must not be more than the 1 % that
+		// sets the first set's alarm off: 100 real requests, each of which stands for Pace.
+		d.Pace = max(1, min(60, s.Rate*60/100))
+	}
 	return d, nil
 }
 
