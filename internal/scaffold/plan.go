@@ -3,6 +3,7 @@ package scaffold
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,6 +22,7 @@ type plan struct {
 	Batch          string  // rolling
 	MinimumHealthy float64 // rolling, percent
 	Every, Bake    time.Duration
+	Tested         bool     // a hook of production tries the new version before users reach it
 	Alarms         []string // of the alarms, those to watch; none means all that can be
 	Notes          []string // where it differs from how production releases
 	Ask            string   // what is not known of how production releases
@@ -38,7 +40,7 @@ func firstPlan() plan {
 }
 
 // Test says whether smoke requests go to the new version before users reach it.
-func (p *plan) Test() bool { return p.Strategy == release.BlueGreen }
+func (p *plan) Test() bool { return p.Strategy == release.BlueGreen || p.Tested }
 
 // fit makes the bakes long enough for the alarms: where production's are shorter, an
 // alarm that goes off after the release is no protection, and that is said.
@@ -138,6 +140,10 @@ func planOf(service *types.Service, replicas int) plan {
 		}
 	}
 	p.watchedBy(c, controller)
+	for _, h := range c.LifecycleHooks {
+		p.Tested = p.Tested || slices.Contains(h.LifecycleStages, types.DeploymentLifecycleHookStageTestTrafficShift) ||
+			slices.Contains(h.LifecycleStages, types.DeploymentLifecycleHookStagePostTestTrafficShift)
+	}
 	return p
 }
 
