@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -121,21 +122,24 @@ func sayDraft(w io.Writer, d *scaffold.Draft) {
 			fmt.Fprintf(w, "  %s:%d: %s\n", filepath.Join(d.Folder, q.File), q.Line, q.Text)
 		}
 	}
-	file := ""
+	file, pace := "", ""
 	if filepath.Clean(d.Folder) != "." {
 		file = " --file " + filepath.Join(d.Folder, "rehearsal.yaml")
 	}
-	pace := ""
 	if d.Pace < 60 {
 		pace = fmt.Sprintf(" --pace %d", d.Pace)
 	}
-	fmt.Fprintf(w, `
-Next:
-  rehearse verify --stage sim%[1]s    # on the simulated stage: a second, no Docker
-  rehearse plan%[1]s                  # the release plan as people read it
-  rehearse doctor%[1]s                # what a rehearsal in containers needs
-  rehearse verify%[1]s%[2]s           # in containers too
-`, file, pace)
+	fmt.Fprintln(w, "\nNext:")
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	for _, next := range [][2]string{
+		{"rehearse verify --stage sim" + file, "on the simulated stage: a second, no Docker"},
+		{"rehearse plan" + file, "the release plan as people read it"},
+		{"rehearse doctor" + file, "what a rehearsal in containers needs"},
+		{"rehearse verify" + file + pace, "in containers too"},
+	} {
+		fmt.Fprintf(table, "  %s\t# %s\n", next[0], next[1])
+	}
+	_ = table.Flush() // an error of w is its owner's to see, as with Fprint
 }
 
 // A person answers questions at a terminal.
