@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -63,7 +64,10 @@ written, or none.`,
 				return fmt.Errorf("%s: there is no such folder: name the one with the compose file", o.Folder)
 			}
 			if in := c.InOrStdin(); !o.Guess && isTerminal(in) {
-				o.Ask = (&person{bufio.NewReader(in), w}).ask
+				p := &person{bufio.NewReader(in), w}
+				o.Ask = func(question string, options []string, suggestion string) (string, error) {
+					return p.ask(ctx, question, options, suggestion)
+				}
 			}
 			var d *scaffold.Draft
 			var err error
@@ -148,7 +152,7 @@ type person struct {
 	out io.Writer
 }
 
-func (p *person) ask(question string, options []string, suggestion string) (string, error) {
+func (p *person) ask(ctx context.Context, question string, options []string, suggestion string) (string, error) {
 	for {
 		fmt.Fprint(p.out, question)
 		if len(options) > 0 {
@@ -158,7 +162,7 @@ func (p *person) ask(question string, options []string, suggestion string) (stri
 			fmt.Fprintf(p.out, " [%s]", suggestion)
 		}
 		fmt.Fprint(p.out, " ")
-		line, err := p.in.ReadString('\n')
+		line, err := p.line(ctx)
 		answer := strings.TrimSpace(line)
 		if err != nil && answer == "" {
 			if errors.Is(err, io.EOF) {
@@ -173,5 +177,25 @@ func (p *person) ask(question string, options []string, suggestion string) (stri
 			return answer, nil
 		}
 		fmt.Fprintf(p.out, "%q is not one of them.\n", answer)
+	}
+}
+
+// line reads a line, or ends when the process is to end: a read cannot be interrupted, so
+// it is left behind.
+func (p *person) line(ctx context.Context) (string, error) {
+	type reply struct {
+		line string
+		err  error
+	}
+	got := make(chan reply, 1)
+	go func() {
+		line, err := p.in.ReadString('\n')
+		got <- reply{line, err}
+	}()
+	select {
+	case r := <-got:
+		return r.line, r.err
+	case <-ctx.Done():
+		return "", errors.New("interrupted: nothing was written")
 	}
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -167,6 +169,17 @@ func TestInitFromECSMakesARehearsalThatPasses(t *testing.T) {
 
 var asked = regexp.MustCompile(`(?m)^  (\S+):(\d+): (.*)$`)
 
+// A team's features are often those of another tool, whose phrases nobody here knows.
+func TestInitLeavesOtherFeaturesAlone(t *testing.T) {
+	dir := folder(t, samples+"/single")
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "features", "login"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "features", "login", "login.feature"), []byte("Feature: Log in\n  Scenario: Well\n    Given I am at the page\n"), 0o600))
+	out, status := run(t, nil, "init", "--yes", dir)
+	require.Equal(t, 0, status, out)
+	assert.FileExists(t, filepath.Join(dir, "rehearsal-features", "first_release.feature"))
+	passes(t, dir, 3)
+}
+
 func TestWhatIsNotKnownStandsInTheFiles(t *testing.T) {
 	dir := folder(t, samples+"/forms")
 	out, status := run(t, nil, "init", "--yes", dir)
@@ -291,6 +304,7 @@ func TestInitSaysWhatItNeeds(t *testing.T) {
 		"which of two services":     {[]string{folder(t, samples+"/forms")}, `which service is released? Name it with --service: it could be one of ["front.end" "orders"]; with --yes it is "front.end"`},
 		"a service that is not":     {[]string{folder(t, samples+"/forms"), "--service", "shop"}, `--service shop: the compose file has no such service: it has ["front.end" "mail" "orders" "pg"]`},
 		"a rate of nothing":         {[]string{folder(t, samples+"/single"), "--rate", "0"}, "--rate 0: at least 1"},
+		"an image that is none":     {[]string{folder(t, samples+"/single"), "--image", "Not An Image"}, `"Not An Image" is not the name of an image`},
 		"a language":                {[]string{folder(t, samples+"/single"), "--lang", "fr"}, `--lang "fr": it is "en" or "ja"`},
 		"alarms that are not there": {[]string{folder(t, samples+"/single"), "--alarms", "nosuch.json"}, "nosuch.json: cannot be read"},
 		"alarms of something else":  {[]string{folder(t, samples+"/single"), "--alarms", noAlarms}, "a release of hello can watch none of its alarms"},
@@ -311,16 +325,23 @@ func TestInitSaysWhatItNeeds(t *testing.T) {
 func TestAPersonIsAskedUntilTheAnswerFits(t *testing.T) {
 	var out bytes.Buffer
 	p := &person{bufio.NewReader(strings.NewReader("shop\napi\n\n  typed  ")), &out}
-	answer, err := p.ask("Which?", []string{"web", "api"}, "web")
+	answer, err := p.ask(t.Context(), "Which?", []string{"web", "api"}, "web")
 	require.NoError(t, err)
 	assert.Equal(t, "api", answer)
 	assert.Equal(t, "Which? (web, api) [web] \"shop\" is not one of them.\nWhich? (web, api) [web] ", out.String())
-	answer, err = p.ask("Which?", []string{"web", "api"}, "web")
+	answer, err = p.ask(t.Context(), "Which?", []string{"web", "api"}, "web")
 	require.NoError(t, err)
 	assert.Equal(t, "web", answer, "an empty line is the suggestion")
-	answer, err = p.ask("What?", nil, "")
+	answer, err = p.ask(t.Context(), "What?", nil, "")
 	require.NoError(t, err)
 	assert.Equal(t, "typed", answer, "the last line needs no end")
-	_, err = p.ask("What?", nil, "suggested")
+	_, err = p.ask(t.Context(), "What?", nil, "suggested")
 	assert.ErrorContains(t, err, "give it as a flag")
+
+	silent, typing := io.Pipe()
+	defer func() { _ = typing.Close() }()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = (&person{bufio.NewReader(silent), &out}).ask(ctx, "What?", nil, "suggested")
+	assert.ErrorContains(t, err, "interrupted")
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/distribution/reference"
 
 	"rehearsal/internal/containers"
 )
@@ -154,6 +155,11 @@ func (o *Options) askRest(image string) (err error) {
 		}
 		if o.Image == o.StableImage {
 			o.Image = ""
+		}
+	}
+	for _, image := range []string{o.StableImage, o.Image} {
+		if _, err := reference.ParseNormalizedNamed(image); image != "" && err != nil {
+			return fmt.Errorf("%q is not the name of an image (%w): want one such as registry.example.com/team/web:1.5", image, err)
 		}
 	}
 	if o.Ask != nil && o.Alarms == "" {

@@ -374,6 +374,9 @@ func (out *taskContainer) limits(d *ecs.Description, c *types.ContainerDefinitio
 			out.CPUs = strconv.FormatFloat(float64(cpu)/1024, 'f', -1, 64)
 		}
 		n, known := d.Replicas()
+		if n < 0 || n > mostTasks {
+			return fmt.Errorf("the service wants %d tasks: want 0 to %d, which is as many as ECS runs", n, mostTasks)
+		}
 		if out.Replicas = n; !known || n == 0 {
 			out.Replicas = 1
 			out.Asks = append(out.Asks, "how many tasks does production run? Put the number at replicas")
@@ -407,6 +410,9 @@ func (out *taskContainer) without(c *types.ContainerDefinition) {
 		out.Asks = append(out.Asks, fmt.Sprintf("the variables of %s come from %s, which was not read: which stand-ins does the staging copy use? Put them at environment", out.Name, aws.ToString(f.Value)))
 	}
 }
+
+// mostTasks is ECS's quota of tasks per service.
+const mostTasks = 5000
 
 // containerName is what ECS allows.
 var containerName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}$`)

@@ -259,6 +259,15 @@ func TestTaskDefinitionsThatMakeNoComposeFile(t *testing.T) {
 	}
 }
 
+func TestAServiceOfTooManyTasksIsRefused(t *testing.T) {
+	for _, n := range []string{"-1", "5001", "2000000000"} {
+		file := filepath.Join(t.TempDir(), "task.json")
+		require.NoError(t, os.WriteFile(file, []byte(`{"taskDefinition": {"containerDefinitions": [{"name": "web", "image": "a"}]}, "services": [{"desiredCount": `+n+`}]}`), 0o600))
+		_, err := FromECS(context.Background(), Options{Folder: t.TempDir()}, file)
+		assert.ErrorContains(t, err, "the service wants "+n+" tasks")
+	}
+}
+
 func TestAPersonIsAskedWhatNoFileSays(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "team")
 	require.NoError(t, os.CopyFS(dir, os.DirFS("testdata/forms")))
@@ -337,5 +346,31 @@ func FuzzWhatAServiceSays(f *testing.F) {
 		p := &types.Project{Services: types.Services{"s": s, "db": db}}
 		_, _ = dependencies(p, "s")
 		_ = candidates(p)
+	})
+}
+
+func FuzzTaskDefinition(f *testing.F) {
+	// Small seeds: the fuzzer would spend its time on making large ones smaller.
+	both := `{"taskDefinition": {"containerDefinitions": [{"name": "a", "image": "b", "ulimits": [{"name": "x: {"}], "environment": [{"name": "\n# QUESTION: ", "value": "$"}]}]}, "services": [{"desiredCount": -3}]}`
+	f.Add([]byte(both))
+	f.Add([]byte(`{"taskDefinition": {"family": "f", "cpu": "256", "memory": "1 GB", "volumes": [{"name": "v", "efsVolumeConfiguration": {"fileSystemId": "fs"}}], "containerDefinitions": [{"name": "a", "image": "b", "secrets": [{"name": "S", "valueFrom": "arn"}], "mountPoints": [{"sourceVolume": "v", "containerPath": "/v"}], "portMappings": [{"containerPort": 80}], "healthCheck": {"command": ["CMD-SHELL", "curl http://localhost/x"]}}]}}`))
+	f.Add([]byte(`{"taskDefinition": {"containerDefinitions": [{"name": "a", "image": "b"}]}, "services": [{"desiredCount": 2, "deploymentConfiguration": {"strategy": "CANARY", "canaryConfiguration": {"canaryPercent": 2}, "alarms": {"enable": true, "alarmNames": ["x"]}}, "loadBalancers": [{"containerName": "a", "containerPort": 3000, "targetGroupArn": "x:targetgroup/a/b"}]}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file := filepath.Join(t.TempDir(), "task.json")
+		require.NoError(t, os.WriteFile(file, data, 0o600))
+		dir := t.TempDir()
+		d, err := FromECS(context.Background(), Options{Folder: dir, Guess: true}, file)
+		if err != nil {
+			return
+		}
+		for _, f := range d.Files {
+			if !filepath.IsLocal(f.Name) {
+				t.Fatalf("%q leads out of the folder", f.Name)
+			}
+		}
+		if err := d.Write(context.Background()); err != nil {
+			entries, _ := os.ReadDir(dir)
+			assert.Empty(t, entries, "%v", err)
+		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -35,6 +36,7 @@ type sketch struct {
 	Watch        watch
 	Monitoring   stage.Monitoring
 	Plan         plan
+	Features     string   // the folder of the promises
 	lines        []string // what was found
 	more         []File   // beside those of every rehearsal
 }
@@ -122,7 +124,8 @@ func (s *sketch) draft() (*Draft, error) {
 	}
 	s.Plan.fit(s.Watch)
 	d := &Draft{Folder: s.Folder, Files: slices.Clone(s.more)}
-	feature := "features/first_release.feature"
+	s.Features = featureFolder(s.Folder)
+	feature := s.Features + "/first_release.feature"
 	for _, f := range []struct{ name, template string }{
 		{"rehearsal.yaml", "rehearsal.yaml.tmpl"},
 		{"release.yaml", "release.yaml.tmpl"},
@@ -152,6 +155,20 @@ func (s *sketch) draft() (*Draft, error) {
 		d.Pace = max(1, min(60, s.Rate*60/100))
 	}
 	return d, nil
+}
+
+// featureFolder is features, unless a team has features of another tool there, whose
+// phrases a rehearsal does not know.
+func featureFolder(folder string) string {
+	name, others := "features", false
+	_ = filepath.WalkDir(filepath.Join(folder, name), func(file string, _ fs.DirEntry, err error) error {
+		others = others || err == nil && filepath.Ext(file) == ".feature" && filepath.Base(file) != "first_release.feature"
+		return nil // what cannot be read has no features for a rehearsal either
+	})
+	if others {
+		return "rehearsal-features"
+	}
+	return name
 }
 
 // AlarmsFile is where rehearsal.yaml finds the alarms.
