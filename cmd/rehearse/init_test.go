@@ -167,6 +167,38 @@ func TestInitFromECSMakesARehearsalThatPasses(t *testing.T) {
 	}
 }
 
+// Whatever way production releases, the plan made of it can be rehearsed at once.
+func TestInitFromEveryDeploymentOfECSPasses(t *testing.T) {
+	const alarms = `"alarms": {"enable": true, "rollback": true, "alarmNames": ["web-errors"]}`
+	for name, c := range map[string]struct {
+		service, strategy string
+		scenarios         int
+	}{
+		"rolling, all at once":  {`"deploymentConfiguration": {"maximumPercent": 200, "minimumHealthyPercent": 100}`, "rolling", 2},
+		"rolling by halves":     {`"deploymentConfiguration": {"strategy": "ROLLING", "maximumPercent": 100, "minimumHealthyPercent": 50, ` + alarms + `}`, "rolling", 2},
+		"rolling, nothing kept": {`"deploymentConfiguration": {"maximumPercent": 100, "minimumHealthyPercent": 0}`, "rolling", 2},
+		"blue/green":            {`"deploymentConfiguration": {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 5, ` + alarms + `}`, "blue-green", 2},
+		"canary":                {`"deploymentConfiguration": {"strategy": "CANARY", "bakeTimeInMinutes": 5, ` + alarms + `}`, "canary", 3},
+		"linear":                {`"deploymentConfiguration": {"strategy": "LINEAR", "bakeTimeInMinutes": 5, "linearConfiguration": {"stepPercent": 33.3, "stepBakeTimeInMinutes": 6}}`, "linear", 3},
+		"CodeDeploy":            {`"deploymentController": {"type": "CODE_DEPLOY"}, "taskSets": [{"status": "PRIMARY", "loadBalancers": [{"containerName": "web", "containerPort": 8080}]}]`, "blue-green", 2},
+		"another controller":    {`"deploymentController": {"type": "EXTERNAL"}`, "canary", 3},
+		"no task at the moment": {`"desiredCount": 0, "deploymentConfiguration": {"maximumPercent": 200, "minimumHealthyPercent": 100}`, "rolling", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, "production.json")
+			require.NoError(t, os.WriteFile(file, []byte(`{"taskDefinition": {"family": "web", "containerDefinitions": [{"name": "web", "image": "web:1", "memory": 256, "portMappings": [{"containerPort": 8080}]}]},
+				"services": [{"serviceName": "web", "desiredCount": 4, `+c.service+`}]}`), 0o600))
+			out, status := run(t, nil, "init", "--from-ecs", file, dir)
+			require.Equal(t, 0, status, out)
+			plan, err := os.ReadFile(filepath.Join(dir, "release.yaml"))
+			require.NoError(t, err)
+			assert.Contains(t, string(plan), "strategy: "+c.strategy+"\n")
+			passes(t, dir, c.scenarios)
+		})
+	}
+}
+
 var asked = regexp.MustCompile(`(?m)^  (\S+):(\d+): (.*)$`)
 
 // A team's features are often those of another tool, whose phrases nobody here knows.
