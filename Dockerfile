@@ -15,5 +15,5 @@ FROM scratch
 COPY --from=build /rehearse /rehearse
 USER 65534:65534
 EXPOSE 4566
-HEALTHCHECK --interval=10s --timeout=6s --start-period=5s --start-interval=1s CMD ["/rehearse", "cloudwatch", "--healthcheck"]
+HEALTHCHECK --interval=5s --timeout=6s --start-period=5s --start-interval=1s CMD ["/rehearse", "cloudwatch", "--healthcheck"]
 ENTRYPOINT ["/rehearse", "cloudwatch", "--listen", "0.0.0.0:4566"]

@@ -87,8 +87,12 @@ func (f *cloudwatchFlags) serve(ctx context.Context, out, warn io.Writer) error 
 	if err := f.load(v.Store()); err != nil {
 		return err
 	}
+	network := "tcp6"
+	if at.Addr().Is4() { // and no more: for "tcp", 0.0.0.0 is IPv6 too
+		network = "tcp4"
+	}
 	var listen net.ListenConfig
-	listener, err := listen.Listen(ctx, "tcp", at.String())
+	listener, err := listen.Listen(ctx, network, at.String())
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("--listen %s: something listens there already: end it, or name another port", f.listen)
@@ -106,7 +110,7 @@ func (f *cloudwatchFlags) serve(ctx context.Context, out, warn io.Writer) error 
 	fmt.Fprintf(out, `CloudWatch answers at %s
 Its clock shows %s and %s.
 Point clients at it, with any credentials:
-  export AWS_ENDPOINT_URL=%s AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=rehearsal AWS_SECRET_ACCESS_KEY=rehearsal
+  export AWS_ENDPOINT_URL=%s AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=rehearsal AWS_SECRET_ACCESS_KEY=rehearsal
 `, url, v.Now().Format(time.RFC3339), speed, url)
 	return v.Serve(ctx, listener)
 }

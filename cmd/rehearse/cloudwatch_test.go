@@ -303,11 +303,16 @@ func TestTheServedCloudWatchWarnsWhereOthersReachIt(t *testing.T) {
 	cmd := exec.Command(rehearse, "cloudwatch", "--listen", "0.0.0.0:0")
 	warnings, err := cmd.StderrPipe()
 	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	line, err := bufio.NewReader(warnings).ReadString('\n')
 	require.NoError(t, err)
 	assert.Contains(t, line, "warning: 0.0.0.0:0 can be reached from other machines")
+	line, err = bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	assert.Contains(t, line, "http://127.0.0.1:", "where this machine reaches it")
 }
 
 func TestTheServedCloudWatchIsWell(t *testing.T) {

@@ -100,7 +100,7 @@ func (r goRecipe) Make(ctx context.Context, w *ImageWorkshop) (*ImageContent, er
 	content.config.Entrypoint = append(content.config.Entrypoint, r.Args...)
 	if len(r.Health) > 0 {
 		content.config.Healthcheck = &dockerspec.HealthcheckConfig{
-			Test: append([]string{"CMD", "/" + name}, r.Health...), Interval: 10 * time.Second, Timeout: 6 * time.Second, StartPeriod: 5 * time.Second, StartInterval: time.Second, Retries: 3,
+			Test: append([]string{"CMD", "/" + name}, r.Health...), Interval: 5 * time.Second, Timeout: 6 * time.Second, StartPeriod: 5 * time.Second, StartInterval: time.Second, Retries: 3,
 		}
 	}
 	return content, nil
