@@ -16,9 +16,11 @@ func (m *monitor) putAlarms(ctx context.Context) error {
 	for i := range m.options.Setup.Alarms {
 		a := &m.options.Setup.Alarms[i]
 		in := alarmInput(a)
-		if m.options.External.URL != "" { // the embedded CloudWatch only notes actions; another may carry them out
+		if m.options.External.there() { // the embedded CloudWatch only notes actions; another may carry them out
 			in.ActionsEnabled = aws.Bool(false)
+			in.AlarmActions, in.OKActions, in.InsufficientDataActions = nil, nil, nil
 		}
+		m.options.External.Names.rename(in)
 		if _, err := m.metrics.PutMetricAlarm(ctx, in); err != nil {
 			return fmt.Errorf("alarm %q: %w", a.AlarmName, err)
 		}
