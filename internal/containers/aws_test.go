@@ -375,6 +375,7 @@ func TestAWSIsUsedOnlyAsSomebodySaid(t *testing.T) {
 	err := check(o)
 	require.ErrorIs(t, err, stage.ErrLost, "inconclusive, never green")
 	assert.ErrorContains(t, err, "AWS cannot judge 1 of the 2 alarms")
+	assert.ErrorContains(t, err, "leave out of the alarms file")
 	assert.ErrorContains(t, err, "found: its expression e finds metrics by text, and the namespaces in its text are production's")
 
 	require.Error(t, cloudEndpoint{Account: &AWSAccount{}}.check(), "production's names in an account")

@@ -51,7 +51,7 @@ func localStackImage() string {
 func (s *Stage) checkCloudWatch() error {
 	switch s.o.CloudWatch {
 	case "", CloudWatchEmbedded:
-		return nil // what it cannot judge was refused where it was read
+		return judges(CloudWatchEmbedded, s.setup)
 	case CloudWatchLocalStack, CloudWatchAWS:
 	default:
 		return fmt.Errorf("there is no CloudWatch %q: it is %s, %s or %s", s.o.CloudWatch, CloudWatchEmbedded, CloudWatchLocalStack, CloudWatchAWS)

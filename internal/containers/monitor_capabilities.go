@@ -152,11 +152,12 @@ type UnjudgedError struct {
 	By     string
 	Of     int      // how many alarms there are
 	Alarms []string // by name, each with the reason
+	Remedy string
 }
 
 func (e *UnjudgedError) Error() string {
-	return fmt.Sprintf("%s cannot judge %d of the %d alarms, so nothing may be concluded with it:\n  %s\nuse the embedded CloudWatch, which judges them all",
-		e.By, len(e.Alarms), e.Of, strings.Join(e.Alarms, "\n  "))
+	return fmt.Sprintf("%s cannot judge %d of the %d alarms, so nothing may be concluded with it:\n  %s\n%s",
+		e.By, len(e.Alarms), e.Of, strings.Join(e.Alarms, "\n  "), e.Remedy)
 }
 
 func (e *UnjudgedError) Unwrap() error { return stage.ErrLost }
@@ -164,10 +165,13 @@ func (e *UnjudgedError) Unwrap() error { return stage.ErrLost }
 // judges is an UnjudgedError when the setup has alarms that a CloudWatch cannot judge.
 func judges(by string, s *stage.Setup) error {
 	names := map[string]string{CloudWatchEmbedded: "the embedded CloudWatch", CloudWatchLocalStack: "LocalStack", CloudWatchAWS: "AWS"}
-	e := &UnjudgedError{By: names[by], Of: len(s.Alarms)}
+	e := &UnjudgedError{By: names[by], Of: len(s.Alarms), Remedy: "use the embedded CloudWatch, which judges them all"}
 	for i := range s.Alarms {
 		if why := doubt(by, s, &s.Alarms[i]); why != "" {
 			e.Alarms = append(e.Alarms, s.Alarms[i].AlarmName+": "+why)
+		}
+		if doubt(CloudWatchEmbedded, s, &s.Alarms[i]) != "" {
+			e.Remedy = "leave out of the alarms file what can be judged only in production, and say so in its place"
 		}
 	}
 	if len(e.Alarms) == 0 {
