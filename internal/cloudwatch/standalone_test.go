@@ -312,3 +312,37 @@ func TestParseMetricFilters(t *testing.T) {
 		require.ErrorContains(t, err, want, text)
 	}
 }
+
+func FuzzParseMetricFilters(f *testing.F) {
+	f.Add([]byte(`{"metricFilters": [{"filterName": "a", "logGroupName": "g", "filterPattern": "{ $.a = 1 }", "metricTransformations": [{"metricName": "m", "metricNamespace": "n", "metricValue": "$.v", "dimensions": {"d": "$.e"}}]}]}`))
+	f.Add([]byte("{\"metricFilters\": [\n3, null, {}]}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		all, err := ParseMetricFilters("f.json", data)
+		if err != nil {
+			assert.Empty(t, all)
+			assert.Contains(t, err.Error(), "f.json:")
+			return
+		}
+		s := NewStore(Options{})
+		for _, m := range all {
+			assert.NoError(t, s.PutMetricFilter(m), "what was read can be put")
+		}
+	})
+}
+
+func FuzzAdvance(f *testing.F) {
+	f.Add(`{"by": "5m"}`)
+	f.Add(`{"to": "2026-01-02T03:04:05.5+09:00"}`)
+	f.Add(`{"by": "9223372036854775807ns"}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		target, err := readAdvance(strings.NewReader(body))
+		if err != nil {
+			return
+		}
+		to, err := target(standaloneStart)
+		if err == nil {
+			assert.False(t, to.Before(standaloneStart))
+			assert.LessOrEqual(t, to.Sub(standaloneStart), maxAdvance)
+		}
+	})
+}
