@@ -102,7 +102,7 @@ func AWSNote(s *stage.Setup) string {
 its own (rehearsal-<stage>-*, Rehearsal/<stage>/*, /rehearsal/<stage>/*), tagged rehearsal=<stage>, and deletes them at its
 end; nothing that exists is changed, and no alarm acts. Custom metrics cannot be deleted: they age out.
 AWS bills alarms and custom metrics by the hour, and calls (two a second for each scenario): https://aws.amazon.com/cloudwatch/pricing`,
-		len(s.Alarms), len(watchedSeries(s))+len(watched.Filters), len(watched.Filters))
+		len(s.AlarmNames()), len(watchedSeries(s))+len(watched.Filters), len(watched.Filters))
 }
 
 // An AWSLeftError is what a stage made in an account and could not delete.

@@ -7,6 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmetrics "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+
+	"rehearsal/internal/alarm"
 )
 
 // cloudNames is what a stage calls the things that it makes in a CloudWatch which
@@ -68,6 +70,17 @@ func (n cloudNames) rename(in *awsmetrics.PutMetricAlarmInput) {
 			in.Metrics[i].MetricStat = &renamed
 		}
 	}
+	in.Tags = []types.Tag{{Key: aws.String(cloudTag), Value: &n.stage}}
+}
+
+// renameComposite gives a composite alarm, and those that its rule names, their names
+// here.
+func (n cloudNames) renameComposite(in *awsmetrics.PutCompositeAlarmInput, rule *alarm.Rule) {
+	if n.stage == "" {
+		return
+	}
+	in.AlarmName = aws.String(n.alarm(*in.AlarmName))
+	in.AlarmRule = aws.String(rule.Renamed(n.alarm).String())
 	in.Tags = []types.Tag{{Key: aws.String(cloudTag), Value: &n.stage}}
 }
 

@@ -110,6 +110,9 @@ func (s *awsStandIn) handler(t *testing.T) http.Handler {
 			return
 		}
 		body, _ := io.ReadAll(r.Body)
+		// As a network does, it takes a while (synctest's): until the client has found its
+		// request's end. A long answer before that is cut off by net/http.
+		time.Sleep(time.Millisecond)
 		var in struct{ LogGroupName string }
 		_ = json.Unmarshal(body, &in)
 		switch name {
@@ -145,6 +148,9 @@ func (s *awsStandIn) groups(t *testing.T) (names []string) {
 
 func (s *awsStandIn) alarms() (names []string) {
 	for _, a := range s.store.Alarms() {
+		names = append(names, a.Alarm.AlarmName)
+	}
+	for _, a := range s.store.Composites() {
 		names = append(names, a.Alarm.AlarmName)
 	}
 	return names
@@ -192,13 +198,17 @@ func TestAWSJudgesUnderNamesOfTheStagesOwn(t *testing.T) {
 		alarms, groups := s.exist(t)
 		before := s.store.Alarms()
 		o := awsOptions(s, errors5XX, lines, errorRate())
+		o.Setup.Composites = []alarm.Composite{
+			{AlarmName: "top", AlarmRule: "ALARM(low)", ActionsEnabled: true, AlarmActions: errors5XX.AlarmActions, ActionsSuppressor: "errors", ActionsSuppressorWaitPeriod: 60, ActionsSuppressorExtensionPeriod: 60},
+			{AlarmName: "low", AlarmRule: `ALARM("error lines") AND ALARM(arn:aws:cloudwatch:us-east-1:123456789012:alarm:errors)`},
+		}
 		m, err := startMonitor(o)
 		require.NoError(t, err)
 		m.register("v1")
 		b := externalBench{m, o.History}
 		b.serve(3*time.Minute, 200, `{"level": "INFO"}`)
 		b.serve(5*time.Minute, 500, `{"level": "ERROR"}`)
-		for _, name := range []string{"errors", "error lines", "shop-5xx-rate"} {
+		for _, name := range []string{"errors", "error lines", "shop-5xx-rate", "low", "top"} {
 			assert.Equal(t, alarm.InAlarm, o.History.AlarmState(name), "%s, by production's name", name)
 		}
 		assert.NoError(t, m.err())
@@ -215,6 +225,15 @@ func TestAWSJudgesUnderNamesOfTheStagesOwn(t *testing.T) {
 			for _, q := range in.Metrics {
 				assert.True(t, q.MetricStat == nil || *q.MetricStat.Metric.Namespace == "Rehearsal/ab12cd34/AWS/ApplicationELB")
 			}
+		}
+		rules := inputsOf[awsmetrics.PutCompositeAlarmInput](s)
+		if assert.Len(t, rules, 2) {
+			assert.Equal(t, `ALARM("rehearsal-ab12cd34-error lines") AND ALARM("rehearsal-ab12cd34-errors")`, *rules[0].AlarmRule)
+			assert.Equal(t, `rehearsal-ab12cd34-top: ALARM("rehearsal-ab12cd34-low")`, *rules[1].AlarmName+": "+*rules[1].AlarmRule)
+			assert.False(t, *rules[1].ActionsEnabled)
+			assert.Empty(t, rules[1].AlarmActions)
+			assert.Nil(t, rules[1].ActionsSuppressor)
+			assert.Len(t, rules[1].Tags, 1)
 		}
 		data := inputsOf[awsmetrics.PutMetricDataInput](s)
 		assert.Greater(t, len(data), 300)
@@ -242,6 +261,7 @@ func TestAWSJudgesUnderNamesOfTheStagesOwn(t *testing.T) {
 		assert.Equal(t, alarms, s.alarms(), "those that were there, and no more")
 		assert.Equal(t, groups, s.groups(t))
 		after := s.store.Alarms()
+		require.Len(t, after, len(before))
 		for i := range after {
 			assert.Equal(t, before[i].Alarm, after[i].Alarm)
 			assert.Equal(t, before[i].Changed, after[i].Changed, "not even put again")

@@ -23,6 +23,7 @@ const (
 	filterValues                      // metric filters take values out of lines
 	groupsApart                       // metric filters look only at their own log group
 	dimensionsApart                   // a metric is only that of exactly its dimensions
+	composites                        // rules over other alarms
 	otherAccounts                     // metrics of other accounts
 	metricSearch                      // namespaces in the text of an expression
 	anomalyBands                      // thresholds learned from weeks of data
@@ -47,6 +48,8 @@ func (c capability) String() string {
 		return "filters of several log groups"
 	case dimensionsApart:
 		return "one metric by few and by many dimensions"
+	case composites:
+		return "composite alarms"
 	case otherAccounts:
 		return "metrics of other accounts"
 	case metricSearch:
@@ -76,6 +79,7 @@ var cannot = map[string]map[capability]string{
 		filterValues:    "LocalStack takes only numbers",
 		groupsApart:     "LocalStack filters the lines of every log group",
 		dimensionsApart: "LocalStack adds that to it",
+		composites:      "LocalStack evaluates only the simplest of their rules",
 		otherAccounts:   "LocalStack never evaluates metric queries",
 		metricSearch:    "LocalStack never evaluates metric queries",
 		anomalyBands:    "LocalStack never evaluates metric queries",
@@ -165,13 +169,18 @@ func (e *UnjudgedError) Unwrap() error { return stage.ErrLost }
 // judges is an UnjudgedError when the setup has alarms that a CloudWatch cannot judge.
 func judges(by string, s *stage.Setup) error {
 	names := map[string]string{CloudWatchEmbedded: "the embedded CloudWatch", CloudWatchLocalStack: "LocalStack", CloudWatchAWS: "AWS"}
-	e := &UnjudgedError{By: names[by], Of: len(s.Alarms), Remedy: "use the embedded CloudWatch, which judges them all"}
+	e := &UnjudgedError{By: names[by], Of: len(s.Alarms) + len(s.Composites), Remedy: "use the embedded CloudWatch, which judges them all"}
 	for i := range s.Alarms {
 		if why := doubt(by, s, &s.Alarms[i]); why != "" {
 			e.Alarms = append(e.Alarms, s.Alarms[i].AlarmName+": "+why)
 		}
 		if doubt(CloudWatchEmbedded, s, &s.Alarms[i]) != "" {
 			e.Remedy = "leave out of the alarms file what can be judged only in production, and say so in its place"
+		}
+	}
+	for i := range s.Composites {
+		if why := cannot[by][composites]; why != "" {
+			e.Alarms = append(e.Alarms, s.Composites[i].AlarmName+": it is a composite alarm, and "+why)
 		}
 	}
 	if len(e.Alarms) == 0 {

@@ -68,6 +68,13 @@ func TestEveryCapabilityIsNeededBySomeAlarm(t *testing.T) {
 			assert.Equal(t, cannot[by][c] != "", doubt(by, s, &a) != "" && strings.Contains(fmt.Sprint(doubts(by, s, &a)), cannot[by][c]), "%s on %s: %q", c, by, doubt(by, s, &a))
 		}
 	}
+	for by := range cannot {
+		err := judges(by, &stage.Setup{Alarms: []alarm.Alarm{base()}, Composites: []alarm.Composite{{AlarmName: "top", AlarmRule: "ALARM(a)"}}})
+		assert.Equal(t, cannot[by][composites] != "", err != nil, "%v", err)
+		if err != nil {
+			assert.ErrorContains(t, err, "1 of the 2 alarms")
+		}
+	}
 	assert.Empty(t, needs(&stage.Setup{Monitoring: monitorNames(), Alarms: []alarm.Alarm{levelAlarm("a", elbNamespace, elb5XX, "Sum", 1)}}, &alarm.Alarm{MetricName: elb5XX, Namespace: elbNamespace, EvaluationPeriods: 1}))
 }
 

@@ -65,8 +65,8 @@ func newExternalJudge(o monitorOptions) (*externalJudge, error) {
 		return nil, err
 	}
 	j := &externalJudge{options: o, states: map[string]alarm.State{}, epoch: clock.Wall().Add(-o.Clock.Now())}
-	for _, a := range o.Setup.Alarms {
-		j.states[a.AlarmName] = alarm.InsufficientData
+	for _, name := range o.Setup.AlarmNames() {
+		j.states[name] = alarm.InsufficientData
 	}
 	if o.External.Account != nil {
 		j.metrics, j.logs = o.External.Account.clients()
@@ -130,17 +130,22 @@ func (j *externalJudge) run(ctx context.Context, publish func(context.Context) e
 
 // look asks for the states of the alarms and records those that changed.
 func (j *externalJudge) look(ctx context.Context) error {
+	kinds := []types.AlarmType{types.AlarmTypeMetricAlarm}
+	if len(j.options.Setup.Composites) > 0 {
+		kinds = append(kinds, types.AlarmTypeCompositeAlarm)
+	}
 	names, ours := j.alarmNames()
 	for batch := range slices.Chunk(names, alarmsPerCall) {
-		out, err := j.metrics.DescribeAlarms(ctx, &awsmetrics.DescribeAlarmsInput{
-			AlarmNames: batch, AlarmTypes: []types.AlarmType{types.AlarmTypeMetricAlarm}, MaxRecords: aws.Int32(alarmsPerCall),
-		})
+		out, err := j.metrics.DescribeAlarms(ctx, &awsmetrics.DescribeAlarmsInput{AlarmNames: batch, AlarmTypes: kinds, MaxRecords: aws.Int32(alarmsPerCall)})
 		if err != nil {
 			return fmt.Errorf("asking for the states of alarms: %w", err)
 		}
-		found := map[string]types.MetricAlarm{}
+		found := map[string]judged{}
 		for _, a := range out.MetricAlarms {
-			found[aws.ToString(a.AlarmName)] = a
+			found[aws.ToString(a.AlarmName)] = judged{a.StateValue, aws.ToString(a.StateReason)}
+		}
+		for _, a := range out.CompositeAlarms {
+			found[aws.ToString(a.AlarmName)] = judged{a.StateValue, aws.ToString(a.StateReason)}
 		}
 		for _, name := range batch {
 			is, ok := found[name]
@@ -155,8 +160,14 @@ func (j *externalJudge) look(ctx context.Context) error {
 	return nil
 }
 
-func (j *externalJudge) saw(name string, is types.MetricAlarm) error {
-	to, err := alarm.ParseState(string(is.StateValue))
+// judged is the state that an alarm was found in.
+type judged struct {
+	state  types.StateValue
+	reason string
+}
+
+func (j *externalJudge) saw(name string, is judged) error {
+	to, err := alarm.ParseState(string(is.state))
 	if err != nil {
 		return fmt.Errorf("alarm %q: %w", name, err)
 	}
@@ -166,7 +177,7 @@ func (j *externalJudge) saw(name string, is types.MetricAlarm) error {
 	}
 	j.states[name] = to
 	j.options.History.Record(stage.Event{Kind: stage.Changed, Alarm: &stage.AlarmChange{
-		Name: name, From: from, To: to, Reason: aws.ToString(is.StateReason),
+		Name: name, From: from, To: to, Reason: is.reason,
 	}})
 	return nil
 }
@@ -174,9 +185,9 @@ func (j *externalJudge) saw(name string, is types.MetricAlarm) error {
 // alarmNames is what the alarms are called there, and of each which alarm it is.
 func (j *externalJudge) alarmNames() (there []string, ours map[string]string) {
 	ours = map[string]string{}
-	for _, a := range j.options.Setup.Alarms {
-		name := j.options.External.Names.alarm(a.AlarmName)
-		there, ours[name] = append(there, name), a.AlarmName
+	for _, our := range j.options.Setup.AlarmNames() {
+		name := j.options.External.Names.alarm(our)
+		there, ours[name] = append(there, name), our
 	}
 	return there, ours
 }
