@@ -31,7 +31,7 @@ type flags struct {
 	seed                      uint64
 	pace                      float64
 	parallel                  int
-	keep                      bool
+	keep, yes                 bool
 	cloudwatch, containerTags string
 }
 
@@ -57,11 +57,17 @@ func (f *flags) rehearsal(ctx context.Context, features []string) (*steps.Rehear
 	if !(f.pace >= 1 && f.pace <= 1000) {
 		return nil, fmt.Errorf("--pace %g: it is from 1 (as the wall) to 1000", f.pace)
 	}
-	switch {
-	case f.cloudwatch != "" && f.cloudwatch != containers.CloudWatchEmbedded && f.cloudwatch != containers.CloudWatchLocalStack:
-		return nil, fmt.Errorf("--cloudwatch %q: it is %q or %q", f.cloudwatch, containers.CloudWatchEmbedded, containers.CloudWatchLocalStack)
-	case f.cloudwatch == containers.CloudWatchLocalStack && f.pace != 1:
-		return nil, fmt.Errorf("--cloudwatch %s needs --pace 1: its clock is its own", f.cloudwatch)
+	switch f.cloudwatch {
+	case "", containers.CloudWatchEmbedded:
+	case containers.CloudWatchLocalStack, containers.CloudWatchAWS:
+		if f.pace != 1 {
+			return nil, fmt.Errorf("--cloudwatch %s needs --pace 1: its clock is its own", f.cloudwatch)
+		}
+		if f.cloudwatch == containers.CloudWatchAWS && f.stage == "sim" {
+			return nil, errors.New("--cloudwatch aws with --stage sim: only containers are watched by AWS")
+		}
+	default:
+		return nil, fmt.Errorf("--cloudwatch %q: it is %q, %q or %q", f.cloudwatch, containers.CloudWatchEmbedded, containers.CloudWatchLocalStack, containers.CloudWatchAWS)
 	}
 	if f.parallel < 1 {
 		return nil, fmt.Errorf("--parallel %d: at least 1", f.parallel)
@@ -101,6 +107,11 @@ func verifyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if f.cloudwatch == containers.CloudWatchAWS {
+				if r.AWS, err = askForAWS(c.Context(), &r.Project.Setup, f.yes, c.InOrStdin(), c.OutOrStdout()); err != nil {
+					return err
+				}
+			}
 			return verify(c.Context(), r, c.OutOrStdout())
 		},
 	}
@@ -108,7 +119,8 @@ func verifyCommand() *cobra.Command {
 	c.Flags().Float64Var(&f.pace, "pace", 60, "how many times faster than the wall release time runs in containers while nothing but waiting happens")
 	c.Flags().IntVar(&f.parallel, "parallel", 3, "how many scenarios run at once in containers")
 	c.Flags().StringVar(&f.containerTags, "container-tags", "", "of the scenarios selected, those to run in containers too (default: all)")
-	c.Flags().StringVar(&f.cloudwatch, "cloudwatch", containers.CloudWatchEmbedded, "what judges the alarms in containers: "+containers.CloudWatchEmbedded+", or "+containers.CloudWatchLocalStack+" (at --pace 1)")
+	c.Flags().StringVar(&f.cloudwatch, "cloudwatch", containers.CloudWatchEmbedded, "what judges the alarms in containers: "+containers.CloudWatchEmbedded+", or, at --pace 1, "+containers.CloudWatchLocalStack+" or "+containers.CloudWatchAWS+" (a real account, which is shown and asked about first)")
+	c.Flags().BoolVar(&f.yes, "yes", false, "with --cloudwatch aws: do not ask whether the account is the right one")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the containers of the stages running, to look at them")
 	c.Flags().StringVar(&f.report, "report", "", "folder for JUnit XML, Cucumber JSON, results and histories")
 	return c
@@ -145,6 +157,11 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
 			if werr := os.WriteFile(filepath.Join(r.Report, "summary.txt"), b.Bytes(), 0o644); werr != nil {
 				return werr
 			}
+		}
+	}
+	if r.AWS != nil {
+		if left := r.AWS.Left(); left != nil { // once more, last, and as commands can be copied
+			fmt.Fprintf(out, "\n%v\n", left)
 		}
 	}
 	var input *steps.InputError

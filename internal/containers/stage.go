@@ -43,9 +43,10 @@ type Options struct {
 	Recipes []ImageRecipe
 	Pace    float64 // how many times faster than the wall release time runs while only waiting happens; below 1 counts as 1
 	Seed    uint64  // of the traffic
-	// CloudWatch judges the alarms: CloudWatchEmbedded, or "", or CloudWatchLocalStack,
-	// which needs Pace 1.
+	// CloudWatch judges the alarms: CloudWatchEmbedded, or "", or CloudWatchLocalStack or
+	// CloudWatchAWS, which need Pace 1.
 	CloudWatch string
+	AWS        *AWSAccount // for CloudWatchAWS; else unused
 	// Keep leaves everything running when the stage closes, and says by Progress how
 	// to look at it and how to remove it.
 	Keep     bool
