@@ -56,6 +56,9 @@ const (
 // the namespaces that begin with AWS/, since here nobody else publishes them.
 func (s *Store) putMetricData(in *api.PutMetricDataInput) (*api.PutMetricDataOutput, error) {
 	namespace := aws.ToString(in.Namespace)
+	if err := s.room(); err != nil {
+		return nil, err
+	}
 	if namespace == "" {
 		return nil, missing("Namespace")
 	}
