@@ -1,7 +1,6 @@
 package cloudwatch
 
 import (
-	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -36,6 +35,26 @@ func metricsOperation(name string) operation {
 		return (*Store).setAlarmStateCall
 	case "DescribeAlarmHistory":
 		return call((*Store).describeAlarmHistory)
+	case "DescribeAlarmsForMetric":
+		return call((*Store).describeAlarmsForMetric)
+	case "EnableAlarmActions":
+		return call((*Store).enableAlarmActions)
+	case "DisableAlarmActions":
+		return call((*Store).disableAlarmActions)
+	case "TagResource":
+		return call((*Store).tagResource)
+	case "UntagResource":
+		return call((*Store).untagResource)
+	case "ListTagsForResource":
+		return call((*Store).listTagsForResource)
+	case "PutDashboard":
+		return call((*Store).putDashboard)
+	case "GetDashboard":
+		return call((*Store).getDashboard)
+	case "ListDashboards":
+		return call((*Store).listDashboards)
+	case "DeleteDashboards":
+		return call((*Store).deleteDashboards)
 	}
 	return nil
 }
@@ -48,8 +67,11 @@ const (
 	oldestDatum   = 14 * 24 * time.Hour
 	newestDatum   = 2 * time.Hour // after now
 	maxStatistics = 1440          // datapoints of GetMetricStatistics
-	maxPoints     = 100_800       // datapoints of GetMetricData
+	maxBasic      = 5             // statistics of GetMetricStatistics
+	maxExtended   = 10            // extended ones
+	maxListDims   = 10            // dimensions of ListMetrics
 	metricsPage   = 500           // of ListMetrics
+	recently      = 3 * time.Hour // for RecentlyActive
 )
 
 // putMetricData checks every datum, and then takes them all. Unlike AWS it takes
@@ -61,6 +83,9 @@ func (s *Store) putMetricData(in *api.PutMetricDataInput) (*api.PutMetricDataOut
 	}
 	if err := checkText("Namespace", namespace, 255); err != nil {
 		return nil, err
+	}
+	if namespace[0] == ':' {
+		return nil, invalidValue("Namespace %q must not begin with a colon", namespace)
 	}
 	datums := in.MetricData
 	for _, entity := range in.EntityMetricData {
@@ -235,6 +260,16 @@ func (s *Store) getMetricStatistics(in *api.GetMetricStatisticsInput) (*api.GetM
 	case len(in.Statistics)+len(in.ExtendedStatistics) == 0:
 		return nil, missing("Statistics")
 	}
+	switch {
+	case len(in.Statistics) > 0 && len(in.ExtendedStatistics) > 0:
+		return nil, invalidCombination("Statistics and ExtendedStatistics: give one of them")
+	case len(in.Statistics) > maxBasic:
+		return nil, invalidValue("Statistics has %d members; at most %d are allowed", len(in.Statistics), maxBasic)
+	case len(in.ExtendedStatistics) > maxExtended:
+		return nil, invalidValue("ExtendedStatistics has %d members; at most %d are allowed", len(in.ExtendedStatistics), maxExtended)
+	case in.Unit != "" && !slices.Contains(in.Unit.Values(), in.Unit):
+		return nil, invalidValue("Unit is %q, which is no unit", short(string(in.Unit)))
+	}
 	if err := checkDimensions("", in.Dimensions); err != nil {
 		return nil, err
 	}
@@ -253,14 +288,17 @@ func (s *Store) getMetricStatistics(in *api.GetMetricStatisticsInput) (*api.GetM
 		}
 		stats = append(stats, stat)
 	}
-	span, err := newSpan(*in.StartTime, *in.EndTime, int64(*in.Period), maxStatistics)
+	span, err := newSpan(*in.StartTime, *in.EndTime, int64(*in.Period), invalidValue)
 	if err != nil {
 		return nil, err
+	}
+	if span.points > maxStatistics {
+		return nil, invalidCombination("you have requested up to %d datapoints, which exceeds the limit of %d: ask for less time, or a longer Period", span.points, maxStatistics)
 	}
 	h := s.look(alarm.Metric{Namespace: *in.Namespace, MetricName: *in.MetricName, Dimensions: fromDimensions(in.Dimensions)})
 	out := &api.GetMetricStatisticsOutput{Label: in.MetricName, Datapoints: []types.Datapoint{}}
 	for n := range span.points {
-		from := span.from + int64(n)*span.period
+		from := span.at(n)
 		point := types.Datapoint{Timestamp: aws.Time(time.Unix(from, 0).UTC()), Unit: types.StandardUnitNone}
 		found := false
 		for _, stat := range stats {
@@ -294,111 +332,22 @@ func (s *Store) getMetricStatistics(in *api.GetMetricStatisticsInput) (*api.GetM
 	return out, nil
 }
 
-// A span is the periods that a query asks for.
-type span struct {
-	from, period int64 // seconds
-	points       int
-}
-
-func newSpan(start, end time.Time, period int64, most int) (span, error) {
-	switch {
-	case !start.Before(end):
-		return span{}, invalidValue("StartTime %s must be before EndTime %s", start.Format(time.RFC3339), end.Format(time.RFC3339))
-	case period != 1 && period != 5 && period != 10 && period != 20 && period != 30 && (period < 60 || period%60 != 0):
-		return span{}, invalidValue("Period is %d seconds: want 1, 5, 10, 20, 30 or a multiple of 60", period)
-	}
-	from := floor(start.Unix(), min(period, standard))
-	points := (end.Unix() - from + period - 1) / period
-	if points < 0 || points > int64(most) {
-		return span{}, invalidCombination("the query asks for %d datapoints; at most %d are allowed: ask for less time, or a longer Period", points, most)
-	}
-	return span{from, period, int(points)}, nil
-}
-
-// getMetricData gives metrics and metric math, by the engine of the alarms: so all
-// metrics of a call that has expressions must have one period.
-func (s *Store) getMetricData(in *api.GetMetricDataInput) (*api.GetMetricDataOutput, error) {
-	switch {
-	case len(in.MetricDataQueries) == 0:
-		return nil, missing("MetricDataQueries")
-	case in.StartTime == nil:
-		return nil, missing("StartTime")
-	case in.EndTime == nil:
-		return nil, missing("EndTime")
-	case len(in.MetricDataQueries) > 500:
-		return nil, invalidValue("MetricDataQueries has %d members; at most 500 are allowed", len(in.MetricDataQueries))
-	}
-	queries, err := fromQueries(in.MetricDataQueries)
-	if err != nil {
-		return nil, err
-	}
-	out := &api.GetMetricDataOutput{MetricDataResults: []types.MetricDataResult{}}
-	left := maxPoints
-	for i := range queries {
-		if !queries[i].ReturnData {
-			continue
-		}
-		result, err := s.queryResult(queries, i, in, &left)
-		if err != nil {
-			return nil, err
-		}
-		if in.ScanBy != types.ScanByTimestampAscending {
-			slices.Reverse(result.Timestamps)
-			slices.Reverse(result.Values)
-		}
-		out.MetricDataResults = append(out.MetricDataResults, result)
-	}
-	return out, nil
-}
-
-// queryResult answers one query of a call.
-func (s *Store) queryResult(all []alarm.MetricDataQuery, wanted int, in *api.GetMetricDataInput, left *int) (types.MetricDataResult, error) {
-	q := all[wanted]
-	result := types.MetricDataResult{Id: aws.String(q.Id), Label: aws.String(cmp.Or(q.Label, q.Id)), StatusCode: types.StatusCodeComplete,
-		Timestamps: []time.Time{}, Values: []float64{}}
-	asked := []alarm.MetricDataQuery{q}
-	if q.Expression != "" {
-		asked = slices.Clone(all)
-		for i := range asked {
-			asked[i].ReturnData = i == wanted
-		}
-	} else if q.Label == "" && q.MetricStat != nil {
-		result.Label = aws.String(q.MetricStat.Metric.MetricName)
-	}
-	judged := alarm.Alarm{AlarmName: "query", Metrics: asked, EvaluationPeriods: 1, ComparisonOperator: "GreaterThanThreshold"}
-	c, err := judged.Compile()
-	if err != nil {
-		return result, validation("%v", err)
-	}
-	span, err := newSpan(*in.StartTime, *in.EndTime, int64(c.Period/time.Second), *left)
-	if err != nil {
-		return result, err
-	}
-	*left -= span.points
-	inputs := make([][]alarm.Point, len(c.Inputs))
-	for i, input := range c.Inputs {
-		h := s.look(input.Metric)
-		inputs[i] = make([]alarm.Point, span.points)
-		for n := range inputs[i] {
-			from := span.from + int64(n)*span.period
-			inputs[i][n] = h.point(input.Statistic, from, from+span.period)
-		}
-	}
-	for n, p := range c.Points(&s.scratch, inputs) {
-		if p.Present {
-			result.Timestamps = append(result.Timestamps, time.Unix(span.from+int64(n)*span.period, 0).UTC())
-			result.Values = append(result.Values, p.Value)
-		}
-	}
-	return result, nil
-}
-
 // listMetrics lists what ever had data.
 func (s *Store) listMetrics(in *api.ListMetricsInput) (*api.ListMetricsOutput, error) {
 	for i, d := range in.Dimensions {
 		if aws.ToString(d.Name) == "" {
 			return nil, missing("Dimensions.member." + strconv.Itoa(i+1) + ".Name")
 		}
+	}
+	switch {
+	case len(in.Dimensions) > maxListDims:
+		return nil, invalidValue("Dimensions has %d members; at most %d are allowed", len(in.Dimensions), maxListDims)
+	case in.RecentlyActive != "" && in.RecentlyActive != types.RecentlyActivePt3h:
+		return nil, invalidValue("RecentlyActive is %q: want PT3H", short(string(in.RecentlyActive)))
+	}
+	since := int64(math.MinInt64)
+	if in.RecentlyActive != "" {
+		since = s.time().Add(-recently).Unix()
 	}
 	skip := 0
 	if in.NextToken != nil {
@@ -409,7 +358,7 @@ func (s *Store) listMetrics(in *api.ListMetricsInput) (*api.ListMetricsOutput, e
 	}
 	var found []*Series
 	for _, k := range slices.Sorted(maps.Keys(s.series)) {
-		if h := s.series[k]; h.fed && asked(in, h.metric) {
+		if h := s.series[k]; h.fed && asked(in, h.metric) && (in.RecentlyActive == "" || h.after(since)) {
 			found = append(found, h)
 		}
 	}
@@ -420,6 +369,9 @@ func (s *Store) listMetrics(in *api.ListMetricsInput) (*api.ListMetricsOutput, e
 		out.NextToken = aws.String(strconv.Itoa(skip + metricsPage))
 	}
 	for _, h := range found {
+		if aws.ToBool(in.IncludeLinkedAccounts) {
+			out.OwningAccounts = append(out.OwningAccounts, account)
+		}
 		out.Metrics = append(out.Metrics, types.Metric{Namespace: aws.String(h.metric.Namespace), MetricName: aws.String(h.metric.MetricName),
 			Dimensions: toDimensions(h.metric.Dimensions)})
 	}
@@ -427,6 +379,9 @@ func (s *Store) listMetrics(in *api.ListMetricsInput) (*api.ListMetricsOutput, e
 }
 
 func asked(in *api.ListMetricsInput, m alarm.Metric) bool {
+	if in.OwningAccount != nil && *in.OwningAccount != account {
+		return false
+	}
 	if in.Namespace != nil && *in.Namespace != m.Namespace || in.MetricName != nil && *in.MetricName != m.MetricName {
 		return false
 	}
@@ -438,4 +393,18 @@ func asked(in *api.ListMetricsInput, m alarm.Metric) bool {
 		}
 	}
 	return true
+}
+
+// after says whether there is data from that second on.
+func (h *Series) after(second int64) bool {
+	_, ok := h.next(second)
+	return ok
+}
+
+// next is when the first data at or after that second begins.
+func (h *Series) next(second int64) (start int64, ok bool) {
+	if i := h.first(second); i < len(h.buckets) {
+		return h.buckets[i].start, true
+	}
+	return 0, false
 }

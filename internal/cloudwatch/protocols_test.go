@@ -62,7 +62,7 @@ func TestEveryProtocolCarriesTheSame(t *testing.T) {
 		assert.Equal(t, dims("a", "1 2+3%&=", "b", "<&>\"'"), list.Metrics[0].Dimensions)
 
 		out, err := s.cw.GetMetricStatistics(ctx, &api.GetMetricStatisticsInput{Namespace: list.Metrics[0].Namespace, MetricName: aws.String("Latency"), Dimensions: list.Metrics[0].Dimensions,
-			StartTime: aws.Time(epoch), EndTime: aws.Time(minute(5)), Period: aws.Int32(60), Statistics: []types.Statistic{"Minimum", "Maximum", "SampleCount"}, ExtendedStatistics: []string{"TM(0:20)"}})
+			StartTime: aws.Time(epoch), EndTime: aws.Time(minute(5)), Period: aws.Int32(60), Statistics: []types.Statistic{"Minimum", "Maximum", "SampleCount"}})
 		require.NoError(t, err)
 		require.Len(t, out.Datapoints, 1)
 		p := out.Datapoints[0]
