@@ -196,7 +196,7 @@ func (s *Store) queryPoints(all []alarm.MetricDataQuery, wanted int, in *api.Get
 			inputs[i][(p.at-span.from)/span.period] = alarm.Point{Value: p.value, Present: true}
 		}
 	}
-	c.Range = span.points // all of them count, not the newest few as in an alarm
+	c.Range = span.points     // all of them count, not the newest few as in an alarm
 	var scratch alarm.Scratch // its own: the store's stays as small as its alarms need
 	for n, p := range c.Points(&scratch, inputs) {
 		if p.Present {

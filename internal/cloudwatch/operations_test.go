@@ -410,5 +410,7 @@ func TestGetMetricStatisticsRefuses(t *testing.T) {
 	refused(t, ask(func(in *api.GetMetricStatisticsInput) {
 		in.Statistics, in.ExtendedStatistics = nil, make([]string, 11)
 	}), "InvalidParameterValue", 400, "at most 10")
-	refused(t, ask(func(in *api.GetMetricStatisticsInput) { in.StartTime = aws.Time(time.Unix(math.MinInt32, 0).AddDate(-3000, 0, 0)) }), "SerializationException", 400, "StartTime: is no time")
+	refused(t, ask(func(in *api.GetMetricStatisticsInput) {
+		in.StartTime = aws.Time(time.Unix(math.MinInt32, 0).AddDate(-3000, 0, 0))
+	}), "SerializationException", 400, "StartTime: is no time")
 }
