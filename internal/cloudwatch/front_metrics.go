@@ -81,7 +81,7 @@ func (s *Store) putMetricData(in *api.PutMetricDataInput) (*api.PutMetricDataOut
 	if namespace == "" {
 		return nil, missing("Namespace")
 	}
-	if err := checkText("Namespace", namespace, 255); err != nil {
+	if err := checkText(place{}, "Namespace", namespace, 255); err != nil {
 		return nil, err
 	}
 	if namespace[0] == ':' {
@@ -102,7 +102,7 @@ func (s *Store) putMetricData(in *api.PutMetricDataInput) (*api.PutMetricDataOut
 		now = s.now()
 	}
 	for i := range datums {
-		if err := checkDatum("MetricData.member."+strconv.Itoa(i+1)+".", &datums[i], now); err != nil {
+		if err := checkDatum(place{list: "MetricData", i: i}, &datums[i], now); err != nil {
 			return nil, err
 		}
 	}
@@ -112,11 +112,32 @@ func (s *Store) putMetricData(in *api.PutMetricDataInput) (*api.PutMetricDataOut
 	return &api.PutMetricDataOutput{}, nil
 }
 
-func checkDatum(at string, d *types.MetricDatum, now time.Time) error {
-	if aws.ToString(d.MetricName) == "" {
-		return missing(at + "MetricName")
+// A place is where in a call something stands: in front of the name of a member. It
+// is only written out when that is wrong.
+type place struct {
+	list  string // "": none
+	i     int    // of the list, from 0
+	inner string // in the item of the list
+	n     int    // if inner is a list, of that, from 1
+}
+
+func (p place) String() string {
+	var at string
+	if p.list != "" {
+		at = p.list + ".member." + strconv.Itoa(p.i+1) + "."
 	}
-	if err := checkText(at+"MetricName", *d.MetricName, 255); err != nil {
+	at += p.inner
+	if p.n > 0 {
+		at += ".member." + strconv.Itoa(p.n) + "."
+	}
+	return at
+}
+
+func checkDatum(at place, d *types.MetricDatum, now time.Time) error {
+	if aws.ToString(d.MetricName) == "" {
+		return missing(at.String() + "MetricName")
+	}
+	if err := checkText(at, "MetricName", *d.MetricName, 255); err != nil {
 		return err
 	}
 	if err := checkDimensions(at, d.Dimensions); err != nil {
@@ -124,17 +145,17 @@ func checkDatum(at string, d *types.MetricDatum, now time.Time) error {
 	}
 	switch {
 	case d.Unit != "" && !slices.Contains(d.Unit.Values(), d.Unit):
-		return invalidValue("%sUnit is %q, which is no unit", at, short(string(d.Unit)))
+		return invalidValue("%vUnit is %q, which is no unit", at, short(string(d.Unit)))
 	case d.StorageResolution != nil && *d.StorageResolution != high && *d.StorageResolution != standard:
-		return invalidValue("%sStorageResolution is %d: want 1 or 60 seconds", at, *d.StorageResolution)
+		return invalidValue("%vStorageResolution is %d: want 1 or 60 seconds", at, *d.StorageResolution)
 	case d.Timestamp == nil && now.IsZero():
-		return missing(at + "Timestamp")
+		return missing(at.String() + "Timestamp")
 	case d.Timestamp != nil && (d.Timestamp.Unix() < 0 || d.Timestamp.Year() > 9999):
-		return invalidValue("%sTimestamp is not between 1970 and 9999", at)
+		return invalidValue("%vTimestamp is not between 1970 and 9999", at)
 	case d.Timestamp != nil && !now.IsZero() && d.Timestamp.Before(now.Add(-oldestDatum)):
-		return invalidValue("%sTimestamp is %s: more than two weeks ago, it is %s", at, d.Timestamp.Format(time.RFC3339), now.Format(time.RFC3339))
+		return invalidValue("%vTimestamp is %s: more than two weeks ago, it is %s", at, d.Timestamp.Format(time.RFC3339), now.Format(time.RFC3339))
 	case d.Timestamp != nil && !now.IsZero() && d.Timestamp.After(now.Add(newestDatum)):
-		return invalidValue("%sTimestamp is %s: more than two hours from now, it is %s", at, d.Timestamp.Format(time.RFC3339), now.Format(time.RFC3339))
+		return invalidValue("%vTimestamp is %s: more than two hours from now, it is %s", at, d.Timestamp.Format(time.RFC3339), now.Format(time.RFC3339))
 	}
 	kinds := 0
 	for _, given := range []bool{d.Value != nil, d.StatisticValues != nil, len(d.Values) > 0} {
@@ -144,73 +165,87 @@ func checkDatum(at string, d *types.MetricDatum, now time.Time) error {
 	}
 	switch {
 	case kinds == 0:
-		return missing(at + "Value")
+		return missing(at.String() + "Value")
 	case kinds > 1:
-		return invalidCombination("%sValue, Values and StatisticValues: give one of them", at)
+		return invalidCombination("%vValue, Values and StatisticValues: give one of them", at)
 	case len(d.Values) > maxDatumList:
-		return invalidValue("%sValues has %d members; at most %d are allowed", at, len(d.Values), maxDatumList)
+		return invalidValue("%vValues has %d members; at most %d are allowed", at, len(d.Values), maxDatumList)
 	case len(d.Counts) > 0 && len(d.Counts) != len(d.Values):
-		return invalidValue("%sCounts has %d members and Values %d: want as many", at, len(d.Counts), len(d.Values))
+		return invalidValue("%vCounts has %d members and Values %d: want as many", at, len(d.Counts), len(d.Values))
 	}
-	numbers := append(slices.Clip(d.Values), d.Counts...)
+	for _, numbers := range [...][]float64{d.Values, d.Counts} {
+		if err := checkNumbers(at, numbers...); err != nil {
+			return err
+		}
+	}
 	if d.Value != nil {
-		numbers = append(numbers, *d.Value)
+		if err := checkNumbers(at, *d.Value); err != nil {
+			return err
+		}
 	}
 	for _, n := range d.Counts {
 		if n < 0 {
-			return invalidValue("%sCounts has %v: want no negative number", at, n)
+			return invalidValue("%vCounts has %v: want no negative number", at, n)
 		}
 	}
 	if set := d.StatisticValues; set != nil {
 		if set.SampleCount == nil || set.Sum == nil || set.Minimum == nil || set.Maximum == nil {
-			return missing(at + "StatisticValues needs SampleCount, Sum, Minimum and Maximum")
+			return missing(at.String() + "StatisticValues needs SampleCount, Sum, Minimum and Maximum")
 		}
 		if *set.SampleCount < 0 || *set.Minimum > *set.Maximum {
-			return invalidValue("%sStatisticValues: SampleCount must not be negative, nor Minimum above Maximum", at)
+			return invalidValue("%vStatisticValues: SampleCount must not be negative, nor Minimum above Maximum", at)
 		}
-		numbers = append(numbers, *set.SampleCount, *set.Sum, *set.Minimum, *set.Maximum)
+		return checkNumbers(at, *set.SampleCount, *set.Sum, *set.Minimum, *set.Maximum)
 	}
+	return nil
+}
+
+func checkNumbers(at place, numbers ...float64) error {
 	const most = 1 << 360 // says AWS
 	for _, n := range numbers {
 		if math.IsNaN(n) || math.Abs(n) > most {
-			return invalidValue("%sValue is %v: want a number from -2^360 to 2^360", at, n)
+			return invalidValue("%vValue is %v: want a number from -2^360 to 2^360", at, n)
 		}
 	}
 	return nil
 }
 
-func checkDimensions(at string, dims []types.Dimension) error {
+// checkDimensions checks the dimensions that stand at a place.
+func checkDimensions(at place, dims []types.Dimension) error {
 	if len(dims) > maxDimensions {
-		return invalidValue("%sDimensions has %d members; at most %d are allowed", at, len(dims), maxDimensions)
+		return invalidValue("%vDimensions has %d members; at most %d are allowed", at, len(dims), maxDimensions)
 	}
+	at.inner += "Dimensions"
 	for i, d := range dims {
-		name := at + "Dimensions.member." + strconv.Itoa(i+1)
+		at.n = i + 1
 		if aws.ToString(d.Name) == "" {
-			return missing(name + ".Name")
+			return missing(at.String() + "Name")
 		}
 		if aws.ToString(d.Value) == "" {
-			return missing(name + ".Value")
+			return missing(at.String() + "Value")
 		}
-		if err := checkText(name+".Name", *d.Name, 255); err != nil {
+		if err := checkText(at, "Name", *d.Name, 255); err != nil {
 			return err
 		}
-		if err := checkText(name+".Value", *d.Value, 1024); err != nil {
+		if err := checkText(at, "Value", *d.Value, 1024); err != nil {
 			return err
 		}
-		if slices.ContainsFunc(dims[:i], func(other types.Dimension) bool { return *other.Name == *d.Name }) {
-			return invalidValue("%s.Name %q is given twice", name, *d.Name)
+		for _, other := range dims[:i] {
+			if *other.Name == *d.Name {
+				return invalidValue("%vName %q is given twice", at, *d.Name)
+			}
 		}
 	}
 	return nil
 }
 
-func checkText(name, text string, most int) error {
+func checkText(at place, name, text string, most int) error {
 	if len(text) > most {
-		return invalidValue("%s has %d characters; at most %d are allowed", name, len(text), most)
+		return invalidValue("%v%s has %d characters; at most %d are allowed", at, name, len(text), most)
 	}
 	for _, c := range text {
 		if c < ' ' || c > '~' {
-			return invalidValue("%s %q has the character %q: want printable ASCII", name, short(text), c)
+			return invalidValue("%v%s %q has the character %q: want printable ASCII", at, name, short(text), c)
 		}
 	}
 	return nil
@@ -218,7 +253,7 @@ func checkText(name, text string, most int) error {
 
 // take puts a datum that was checked into its series.
 func (s *Store) take(namespace string, d *types.MetricDatum, now time.Time) {
-	h := s.find(alarm.Metric{Namespace: namespace, MetricName: *d.MetricName, Dimensions: fromDimensions(d.Dimensions)})
+	h := s.fed(namespace, d)
 	if d.Timestamp != nil {
 		now = *d.Timestamp
 	}
@@ -242,6 +277,24 @@ func (s *Store) take(namespace string, d *types.MetricDatum, now time.Time) {
 			h.addValue(second, resolution, v, count)
 		}
 	}
+}
+
+// fed is the series of a datum. The name of one that is known is put together in
+// memory that is used again.
+func (s *Store) fed(namespace string, d *types.MetricDatum) *Series {
+	var dims [maxDimensions]alarm.Dimension
+	sorting := dims[:len(d.Dimensions)]
+	for i, dim := range d.Dimensions {
+		sorting[i] = alarm.Dimension{Name: *dim.Name, Value: *dim.Value}
+	}
+	byName(sorting)
+	m := alarm.Metric{Namespace: namespace, MetricName: *d.MetricName, Dimensions: sorting}
+	s.keyed = appendKey(s.keyed[:0], m)
+	if h := s.series[string(s.keyed)]; h != nil {
+		return h
+	}
+	m.Dimensions = slices.Clone(sorting)
+	return s.find(m)
 }
 
 // getMetricStatistics gives one metric's statistics by period.
@@ -270,7 +323,7 @@ func (s *Store) getMetricStatistics(in *api.GetMetricStatisticsInput) (*api.GetM
 	case in.Unit != "" && !slices.Contains(in.Unit.Values(), in.Unit):
 		return nil, invalidValue("Unit is %q, which is no unit", short(string(in.Unit)))
 	}
-	if err := checkDimensions("", in.Dimensions); err != nil {
+	if err := checkDimensions(place{}, in.Dimensions); err != nil {
 		return nil, err
 	}
 	var stats []alarm.Statistic

@@ -27,16 +27,32 @@ import (
 // inEveryProtocol runs a test with the SDK's client speaking each of CloudWatch's
 // protocols, each with a store of its own.
 func inEveryProtocol(t *testing.T, test func(t *testing.T, s *stand)) {
-	for name, protocol := range map[string]smithyhttp.ClientProtocol{
-		"CBOR":  rpcv2.NewCBOR(schemas.GraniteServiceVersion20100801),
-		"JSON":  awsjson.New10(schemas.GraniteServiceVersion20100801),
-		"Query": awsquery.New(schemas.GraniteServiceVersion20100801),
+	for name, p := range map[string]struct {
+		protocol smithyhttp.ClientProtocol
+		content  string
+	}{
+		"CBOR":  {rpcv2.NewCBOR(schemas.GraniteServiceVersion20100801), "application/cbor"},
+		"JSON":  {awsjson.New10(schemas.GraniteServiceVersion20100801), "application/x-amz-json-1.0"},
+		"Query": {awsquery.New(schemas.GraniteServiceVersion20100801), "application/x-www-form-urlencoded"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t)
-			o := s.cw.Options()
-			o.Protocol = protocol
-			s.cw = api.New(o)
+			plain := s.cw.Options().HTTPClient
+			s.cw = api.New(s.cw.Options(), func(o *api.Options) {
+				o.Protocol = p.protocol
+				o.HTTPClient = roundTrip(func(r *http.Request) (*http.Response, error) {
+					assert.Equal(t, p.content, r.Header.Get("Content-Type"))
+					answer, err := plain.Do(r)
+					if err == nil && answer.StatusCode < 500 {
+						want := p.content
+						if name == "Query" {
+							want = "text/xml"
+						}
+						assert.Equal(t, want, answer.Header.Get("Content-Type"))
+					}
+					return answer, err
+				})
+			})
 			test(t, s)
 		})
 	}

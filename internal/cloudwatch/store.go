@@ -46,6 +46,7 @@ type Store struct {
 	tags       tagged
 	dashboards map[string]*dashboard // by name
 	scratch    alarm.Scratch
+	keyed      []byte             // for the key of one metric
 	window     alarm.Distribution // several buckets put together
 }
 
@@ -102,21 +103,25 @@ func (s *Store) look(m alarm.Metric) *Series {
 // sorted is m with its dimensions by name, and its key.
 func sorted(m alarm.Metric) (alarm.Metric, string) {
 	m.Dimensions = slices.Clone(m.Dimensions)
-	slices.SortFunc(m.Dimensions, func(a, b alarm.Dimension) int { return strings.Compare(a.Name, b.Name) })
-	return m, key(m)
+	byName(m.Dimensions)
+	return m, string(appendKey(nil, m))
 }
 
-// key is a text that only this metric has; its dimensions are sorted.
-func key(m alarm.Metric) string {
+func byName(dims []alarm.Dimension) {
+	slices.SortFunc(dims, func(a, b alarm.Dimension) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// appendKey appends a text that only this metric has; its dimensions are sorted.
+func appendKey(b []byte, m alarm.Metric) []byte {
 	n := len(m.Namespace) + len(m.MetricName) + 1
 	for _, d := range m.Dimensions {
 		n += len(d.Name) + len(d.Value) + 2
 	}
-	b := make([]byte, 0, n)
+	b = slices.Grow(b, n)
 	b = append(append(append(b, m.Namespace...), 0), m.MetricName...)
 	for _, d := range m.Dimensions {
 		b = append(append(b, 0), d.Name...)
 		b = append(append(b, 0), d.Value...)
 	}
-	return string(b)
+	return b
 }
