@@ -37,17 +37,18 @@ type Store struct {
 	now     func() time.Time
 	changed func(Transition)
 
-	mu         sync.Mutex
-	series     map[string]*Series // by key
-	retention  int64              // seconds of data kept behind a series' newest
-	alarms     []*watch           // in the order they were put
-	history    []Transition       // oldest first, at most maxHistory
-	groups     map[string]*logGroup
+	mu        sync.Mutex
+	series    map[string]*Series // by key
+	retention int64              // seconds of data kept behind a series' newest
+	alarms    []*watch           // in the order they were put
+	history   []Transition       // oldest first, at most maxHistory
+	groups    map[string]*logGroup
+	scratch   alarm.Scratch
+	window    alarm.Distribution // several buckets put together
+
 	tags       tagged
 	dashboards map[string]*dashboard // by name
-	scratch    alarm.Scratch
-	keyed      []byte             // for the key of one metric
-	window     alarm.Distribution // several buckets put together
+	keyed      []byte                // for the key of one metric
 }
 
 // margin is how much data is kept beyond what the longest alarm looks at, in
