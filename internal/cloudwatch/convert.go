@@ -35,7 +35,7 @@ func fromQueries(queries []types.MetricDataQuery) ([]alarm.MetricDataQuery, erro
 		one := alarm.MetricDataQuery{Id: aws.ToString(q.Id), Expression: aws.ToString(q.Expression), Label: aws.ToString(q.Label),
 			ReturnData: q.ReturnData == nil || *q.ReturnData, Period: int(aws.ToInt32(q.Period)), AccountId: aws.ToString(q.AccountId)}
 		if m := q.MetricStat; m != nil {
-			at := place{list: "MetricDataQueries", i: i, inner: "MetricStat."}.String()
+			at := where{list: "MetricDataQueries", i: i, inner: "MetricStat."}.String()
 			switch {
 			case m.Metric == nil:
 				return nil, missing(at + "Metric")
@@ -44,7 +44,7 @@ func fromQueries(queries []types.MetricDataQuery) ([]alarm.MetricDataQuery, erro
 			case m.Stat == nil:
 				return nil, missing(at + "Stat")
 			}
-			if err := checkDimensions(place{list: "MetricDataQueries", i: i, inner: "MetricStat.Metric."}, m.Metric.Dimensions); err != nil {
+			if err := checkDimensions(where{list: "MetricDataQueries", i: i, inner: "MetricStat.Metric."}, m.Metric.Dimensions); err != nil {
 				return nil, err
 			}
 			one.MetricStat = &alarm.MetricStat{Period: int(*m.Period), Stat: *m.Stat, Unit: string(m.Unit),

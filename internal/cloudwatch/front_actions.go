@@ -56,7 +56,7 @@ func (s *Store) describeAlarmsForMetric(in *api.DescribeAlarmsForMetricInput) (*
 	case in.Statistic != "" && in.ExtendedStatistic != nil:
 		return nil, invalidCombination("Statistic and ExtendedStatistic: give one of them")
 	}
-	if err := checkDimensions(place{}, in.Dimensions); err != nil {
+	if err := checkDimensions(where{}, in.Dimensions); err != nil {
 		return nil, err
 	}
 	_, wanted := sorted(alarm.Metric{Namespace: *in.Namespace, MetricName: *in.MetricName, Dimensions: fromDimensions(in.Dimensions)})

@@ -29,7 +29,7 @@ func (s *Store) putMetricAlarm(in *api.PutMetricAlarmInput) (*api.PutMetricAlarm
 	case in.EvaluationInterval != nil:
 		return nil, validation("EvaluationInterval is for alarms with EvaluationCriteria, which are not known to this CloudWatch")
 	}
-	if err := checkDimensions(place{}, in.Dimensions); err != nil {
+	if err := checkDimensions(where{}, in.Dimensions); err != nil {
 		return nil, err
 	}
 	metrics, err := fromQueries(in.Metrics)

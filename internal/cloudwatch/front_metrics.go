@@ -81,7 +81,7 @@ func (s *Store) putMetricData(in *api.PutMetricDataInput) (*api.PutMetricDataOut
 	if namespace == "" {
 		return nil, missing("Namespace")
 	}
-	if err := checkText(place{}, "Namespace", namespace, 255); err != nil {
+	if err := checkText(where{}, "Namespace", namespace, 255); err != nil {
 		return nil, err
 	}
 	if namespace[0] == ':' {
@@ -102,7 +102,7 @@ func (s *Store) putMetricData(in *api.PutMetricDataInput) (*api.PutMetricDataOut
 		now = s.now()
 	}
 	for i := range datums {
-		if err := checkDatum(place{list: "MetricData", i: i}, &datums[i], now); err != nil {
+		if err := checkDatum(where{list: "MetricData", i: i}, &datums[i], now); err != nil {
 			return nil, err
 		}
 	}
@@ -112,16 +112,16 @@ func (s *Store) putMetricData(in *api.PutMetricDataInput) (*api.PutMetricDataOut
 	return &api.PutMetricDataOutput{}, nil
 }
 
-// A place is where in a call something stands: in front of the name of a member. It
+// A where is the place of something in a call: what stands in front of the name of a member. It
 // is only written out when that is wrong.
-type place struct {
+type where struct {
 	list  string // "": none
 	i     int    // of the list, from 0
 	inner string // in the item of the list
 	n     int    // if inner is a list, of that, from 1
 }
 
-func (p place) String() string {
+func (p where) String() string {
 	var at string
 	if p.list != "" {
 		at = p.list + ".member." + strconv.Itoa(p.i+1) + "."
@@ -133,7 +133,7 @@ func (p place) String() string {
 	return at
 }
 
-func checkDatum(at place, d *types.MetricDatum, now time.Time) error {
+func checkDatum(at where, d *types.MetricDatum, now time.Time) error {
 	if aws.ToString(d.MetricName) == "" {
 		return missing(at.String() + "MetricName")
 	}
@@ -200,7 +200,7 @@ func checkDatum(at place, d *types.MetricDatum, now time.Time) error {
 	return nil
 }
 
-func checkNumbers(at place, numbers ...float64) error {
+func checkNumbers(at where, numbers ...float64) error {
 	const most = 1 << 360 // says AWS
 	for _, n := range numbers {
 		if math.IsNaN(n) || math.Abs(n) > most {
@@ -210,8 +210,8 @@ func checkNumbers(at place, numbers ...float64) error {
 	return nil
 }
 
-// checkDimensions checks the dimensions that stand at a place.
-func checkDimensions(at place, dims []types.Dimension) error {
+// checkDimensions checks the dimensions that stand there.
+func checkDimensions(at where, dims []types.Dimension) error {
 	if len(dims) > maxDimensions {
 		return invalidValue("%vDimensions has %d members; at most %d are allowed", at, len(dims), maxDimensions)
 	}
@@ -239,7 +239,7 @@ func checkDimensions(at place, dims []types.Dimension) error {
 	return nil
 }
 
-func checkText(at place, name, text string, most int) error {
+func checkText(at where, name, text string, most int) error {
 	if len(text) > most {
 		return invalidValue("%v%s has %d characters; at most %d are allowed", at, name, len(text), most)
 	}
@@ -323,7 +323,7 @@ func (s *Store) getMetricStatistics(in *api.GetMetricStatisticsInput) (*api.GetM
 	case in.Unit != "" && !slices.Contains(in.Unit.Values(), in.Unit):
 		return nil, invalidValue("Unit is %q, which is no unit", short(string(in.Unit)))
 	}
-	if err := checkDimensions(place{}, in.Dimensions); err != nil {
+	if err := checkDimensions(where{}, in.Dimensions); err != nil {
 		return nil, err
 	}
 	var stats []alarm.Statistic

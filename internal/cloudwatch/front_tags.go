@@ -14,16 +14,16 @@ import (
 
 // Limits of AWS on tags.
 const (
-	maxTags     = 50 // of a resource
-	maxTagKey   = 128
-	maxTagValue = 256
+	maxResourceTags  = 50 // of a resource
+	maxResourceKey   = 128
+	maxResourceValue = 256
 )
 
-// A tagged holds the tags of what can have some, by ARN. Those of what is gone may
+// A resourceTags holds the tags of what can have some, by ARN. Those of what is gone may
 // stay: whoever makes the resource again begins with tagNew.
-type tagged map[string]map[string]string
+type resourceTags map[string]map[string]string
 
-// resource says whether an ARN names something that can be tagged: an alarm or a
+// resource says whether an ARN names something that can be resourceTags: an alarm or a
 // dashboard that there is.
 func (s *Store) resource(arn string) error {
 	if len(arn) == 0 {
@@ -61,8 +61,8 @@ func checkTags(tags []types.Tag) error {
 			return invalidValue("a tag has no Key")
 		case t.Value == nil:
 			return invalidValue("the tag %q has no Value: it may be empty", short(*t.Key))
-		case utf8.RuneCountInString(*t.Key) > maxTagKey || utf8.RuneCountInString(*t.Value) > maxTagValue:
-			return invalidValue("the tag %q is too long: at most %d characters of Key and %d of Value are allowed", short(*t.Key), maxTagKey, maxTagValue)
+		case utf8.RuneCountInString(*t.Key) > maxResourceKey || utf8.RuneCountInString(*t.Value) > maxResourceValue:
+			return invalidValue("the tag %q is too long: at most %d characters of Key and %d of Value are allowed", short(*t.Key), maxResourceKey, maxResourceValue)
 		case strings.HasPrefix(strings.ToLower(*t.Key), "aws:"):
 			return invalidValue("the tag %q begins with aws:, which only AWS may use", short(*t.Key))
 		case seen[*t.Key]:
@@ -75,8 +75,8 @@ func checkTags(tags []types.Tag) error {
 			}
 		}
 	}
-	if len(tags) > maxTags {
-		return invalidValue("%d tags; at most %d are allowed on a resource", len(tags), maxTags)
+	if len(tags) > maxResourceTags {
+		return invalidValue("%d tags; at most %d are allowed on a resource", len(tags), maxResourceTags)
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func (s *Store) tagNew(arn string, tags []types.Tag) {
 	delete(s.tags, arn)
 	if len(tags) > 0 {
 		if s.tags == nil {
-			s.tags = tagged{}
+			s.tags = resourceTags{}
 		}
 		s.tags[arn] = map[string]string{}
 		for _, t := range tags {
@@ -113,11 +113,11 @@ func (s *Store) tagResource(in *api.TagResourceInput) (*api.TagResourceOutput, e
 	for _, t := range in.Tags {
 		all[*t.Key] = *t.Value
 	}
-	if len(all) > maxTags {
-		return nil, invalidValue("%s would have %d tags; at most %d are allowed", short(arn), len(all), maxTags)
+	if len(all) > maxResourceTags {
+		return nil, invalidValue("%s would have %d tags; at most %d are allowed", short(arn), len(all), maxResourceTags)
 	}
 	if s.tags == nil {
-		s.tags = tagged{}
+		s.tags = resourceTags{}
 	}
 	s.tags[arn] = all
 	return &api.TagResourceOutput{}, nil

@@ -46,7 +46,7 @@ type Store struct {
 	scratch   alarm.Scratch
 	window    alarm.Distribution // several buckets put together
 
-	tags       tagged
+	tags       resourceTags
 	dashboards map[string]*dashboard // by name
 	keyed      []byte                // for the key of one metric
 }
