@@ -112,8 +112,8 @@ func (s *Store) putMetricData(in *api.PutMetricDataInput) (*api.PutMetricDataOut
 	return &api.PutMetricDataOutput{}, nil
 }
 
-// A where is the place of something in a call: what stands in front of the name of a member. It
-// is only written out when that is wrong.
+// A where is the place of something in a call: what stands in front of the name of
+// a member. It is only written out when that is wrong.
 type where struct {
 	list  string // "": none
 	i     int    // of the list, from 0

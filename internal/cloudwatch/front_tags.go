@@ -19,11 +19,11 @@ const (
 	maxResourceValue = 256
 )
 
-// A resourceTags holds the tags of what can have some, by ARN. Those of what is gone may
-// stay: whoever makes the resource again begins with tagNew.
+// The resourceTags are the tags of what can have some, by ARN. Those of what is
+// gone may stay: whoever makes the resource again begins with tagNew.
 type resourceTags map[string]map[string]string
 
-// resource says whether an ARN names something that can be resourceTags: an alarm or a
+// resource says whether an ARN names something that can have tags: an alarm or a
 // dashboard that there is.
 func (s *Store) resource(arn string) error {
 	if len(arn) == 0 {

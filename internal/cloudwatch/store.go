@@ -105,14 +105,17 @@ func (s *Store) look(m alarm.Metric) *Series {
 func sorted(m alarm.Metric) (alarm.Metric, string) {
 	m.Dimensions = slices.Clone(m.Dimensions)
 	byName(m.Dimensions)
-	return m, string(appendKey(nil, m))
+	return m, key(m)
 }
 
 func byName(dims []alarm.Dimension) {
 	slices.SortFunc(dims, func(a, b alarm.Dimension) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// appendKey appends a text that only this metric has; its dimensions are sorted.
+// key is a text that only this metric has; its dimensions are sorted.
+func key(m alarm.Metric) string { return string(appendKey(nil, m)) }
+
+// appendKey appends the key of m.
 func appendKey(b []byte, m alarm.Metric) []byte {
 	n := len(m.Namespace) + len(m.MetricName) + 1
 	for _, d := range m.Dimensions {
