@@ -68,3 +68,10 @@ func Used(s *Store) (used, real int) {
 	}
 	return s.used, real
 }
+
+// Next is when the first data at or after that second begins.
+func Next(h *Series, second int64) (int64, bool) {
+	h.store.mu.Lock()
+	defer h.store.mu.Unlock()
+	return h.next(second)
+}

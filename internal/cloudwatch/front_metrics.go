@@ -27,6 +27,8 @@ func metricsOperation(name string) operation {
 		return call((*Store).listMetrics)
 	case "PutMetricAlarm":
 		return call((*Store).putMetricAlarm)
+	case "PutCompositeAlarm":
+		return call((*Store).putCompositeAlarm)
 	case "DescribeAlarms":
 		return call((*Store).describeAlarms)
 	case "DeleteAlarms":
@@ -453,14 +455,6 @@ func asked(in *api.ListMetricsInput, m alarm.Metric) bool {
 
 // after says whether there is data from that second on.
 func (h *Series) after(second int64) bool {
-	_, ok := h.next(second)
-	return ok
-}
-
-// next is when the first data at or after that second begins.
-func (h *Series) next(second int64) (start int64, ok bool) {
-	if i := h.first(second); i < len(h.buckets) {
-		return h.buckets[i].start, true
-	}
-	return 0, false
+	start, ok := h.newest()
+	return ok && start >= second
 }

@@ -266,6 +266,20 @@ func (h *Series) first(second int64) int {
 	}
 }
 
+// next is when the first data at or after that second begins.
+func (h *Series) next(second int64) (start int64, ok bool) {
+	if n := len(h.blocks); n > 0 && h.blocks[n-1].last >= second {
+		i, _ := slices.BinarySearchFunc(h.blocks, second, func(b block, second int64) int { return cmp.Compare(b.last, second) })
+		inside := h.contents(&h.blocks[i])
+		n, _ := slices.BinarySearchFunc(inside, second, func(b bucket, second int64) int { return cmp.Compare(b.start, second) })
+		return inside[n].start, true
+	}
+	if i := h.first(second); i < len(h.buckets) {
+		return h.buckets[i].start, true
+	}
+	return 0, false
+}
+
 // point sums up what lies in [from, to), in Unix seconds.
 func (h *Series) point(stat alarm.Statistic, from, to int64) alarm.Point {
 	found := h.buckets[h.first(from):]
@@ -289,11 +303,10 @@ func (h *Series) point(stat alarm.Statistic, from, to int64) alarm.Point {
 	if packed {
 		i, _ := slices.BinarySearchFunc(h.blocks, from, func(b block, from int64) int { return cmp.Compare(b.last, from) })
 		for ; i < len(h.blocks) && h.blocks[i].first < to; i++ {
-			p := h.blocks[i].unpack()
-			for p.next(&h.store.one) {
-				if p.start >= from && p.start < to {
-					putInto(window, stat, &h.store.one)
-				}
+			inside := h.contents(&h.blocks[i])
+			n, _ := slices.BinarySearchFunc(inside, from, func(b bucket, from int64) int { return cmp.Compare(b.start, from) })
+			for ; n < len(inside) && inside[n].start < to; n++ {
+				putInto(window, stat, inside[n].samples(&h.store.one))
 			}
 		}
 	}

@@ -267,15 +267,26 @@ func (h *Series) unpacked(b *block, to []bucket, step int64) []bucket {
 	for p.next(&h.store.one) {
 		start := floor(p.start, step)
 		if n := len(to); n == 0 || to[n-1].start != start {
-			to = append(to, bucket{start: start})
+			to = slices.Grow(to, 1)[:n+1]
+			to[n].start, to[n].count = start, 0
 		}
 		last := &to[len(to)-1]
 		if last.more == nil {
-			last.more = &spread{} // not of the series' memory: it is gone soon
+			last.more = &spread{} // not of the series' memory: it is for a while
 		}
 		h.merge(last, &h.store.one)
 	}
 	return to
+}
+
+// contents is the buckets of a block, to be looked at. Those of the block that was
+// looked at last are at hand: whoever asks for a day by the minute asks 24 times.
+func (h *Series) contents(b *block) []bucket {
+	last := &h.store.last
+	if len(last.data) == 0 || &last.data[0] != &b.data[0] {
+		last.data, last.buckets = b.data, h.unpacked(b, last.buckets[:0], high)
+	}
+	return last.buckets
 }
 
 // done packs an opened block again; -1 is none.

@@ -106,6 +106,18 @@ func TestPackedDataIsWhatCameIn(t *testing.T) {
 				require.InDelta(t, point.Value, got.Value, 1e-12*math.Abs(point.Value)+1e290, "seed %d, %s in [%d, %d)", seed, name, from, to)
 			}
 		}
+		for range 50 {
+			from := minute(float64(random.IntN(420)) - 10).Unix()
+			want, ok := int64(0), false
+			for second := range all {
+				if second >= from && (!ok || second < want) {
+					want, ok = second, true
+				}
+			}
+			got, found := cloudwatch.Next(h, from)
+			require.Equal(t, ok, found, "seed %d", seed)
+			require.Equal(t, want, got, "seed %d", seed)
+		}
 		used, real := cloudwatch.Used(s)
 		require.Equal(t, real, used, "seed %d: what counts for the budget adds up", seed)
 	}

@@ -31,6 +31,14 @@ type notification struct {
 	AlarmActions                       []string
 	InsufficientDataActions            []string
 	Trigger                            *metricTrigger `json:",omitempty"` // of metric alarms
+	AlarmRule                          string         `json:",omitempty"` // of composite alarms
+	TriggeringChildren                 []toldChild    `json:",omitempty"` // of composite alarms
+}
+
+// A toldChild is the alarm whose change made a composite alarm change.
+type toldChild struct {
+	Arn   string
+	State struct{ Value, Timestamp string }
 }
 
 // A metricTrigger is what a metric alarm watches: one metric, or Metrics.
@@ -107,6 +115,24 @@ func (s *Store) notifyOf(w *watch, t Transition) {
 	n := notificationOf(w.Alarm, t)
 	n.AlarmConfigurationUpdatedTimestamp = alarmTime(w.changed)
 	n.Trigger = triggerOf(w.Alarm)
+	s.sns.notify(n, t)
+}
+
+// notifyOfComposite queues what a composite alarm publishes, be it later than it
+// changed, because its actions were held back.
+func (s *Store) notifyOfComposite(c *composite, t Transition) {
+	if len(t.Actions) == 0 || len(s.sns.topics) == 0 {
+		return
+	}
+	a := c.Composite
+	n := notificationOf(&alarm.Alarm{AlarmName: a.AlarmName, AlarmArn: a.AlarmArn, AlarmDescription: a.AlarmDescription,
+		OKActions: a.OKActions, AlarmActions: a.AlarmActions, InsufficientDataActions: a.InsufficientDataActions}, t)
+	n.StateChangeTime, n.AlarmRule = alarmTime(c.since), a.AlarmRule
+	if c.cause.put == "" && c.cause.arn != "" {
+		child := toldChild{Arn: c.cause.arn}
+		child.State.Value, child.State.Timestamp = c.cause.state.String(), alarmTime(c.cause.at)
+		n.TriggeringChildren = []toldChild{child}
+	}
 	s.sns.notify(n, t)
 }
 

@@ -23,7 +23,7 @@ import (
 	"rehearsal/internal/alarm"
 )
 
-// Options of a Store. Both may be nil.
+// Options of a Store. All may be nil.
 type Options struct {
 	// Now is the calendar time of the stage. It dates what comes without a time:
 	// a datum without Timestamp (refused when Now is nil), and what changes
@@ -32,6 +32,9 @@ type Options struct {
 	// Changed is called with every change of an alarm's state, in order, by the
 	// goroutine that caused it; it may call the Store.
 	Changed func(Transition)
+	// Acted is called, likewise, when an alarm's actions are carried out: at its
+	// change of state, or later where a suppressor held them back.
+	Acted func(Action)
 	// SNS is how alarms' notifications, and other messages, are delivered.
 	SNS SNSOptions
 	// Memory is how many bytes the metrics' data may take, about; 0: 1 GiB. What
@@ -44,6 +47,7 @@ type Options struct {
 type Store struct {
 	now     func() time.Time
 	changed func(Transition)
+	acted   func(Action)
 
 	mu        sync.Mutex
 	series    map[string]*Series // by key
@@ -55,7 +59,9 @@ type Store struct {
 	newest    int64              // start of the newest data
 	swept     int64              // newest when old data was looked for last
 	alarms    []*watch           // in the order they were put
-	history   []Transition       // oldest first, at most maxHistory
+	watches   map[string]*watch  // by name
+	family    family             // the composite alarms
+	history   []record           // oldest first
 	groups    map[string]*logGroup
 	logBytes  int // of all groups
 	sns       *sns
@@ -64,6 +70,10 @@ type Store struct {
 	one       alarm.Distribution // one of them
 	packing   []byte             // memory to pack in
 	opened    []bucket           // of a block that is changed
+	last      struct {           // block that was looked at
+		data    []byte
+		buckets []bucket
+	}
 
 	tags       resourceTags
 	dashboards map[string]*dashboard // by name
@@ -91,9 +101,9 @@ const margin = 3 * 60 * 60
 
 // NewStore makes an empty store.
 func NewStore(o Options) *Store {
-	return &Store{now: o.Now, changed: o.Changed, retention: margin, keep: keepData,
+	return &Store{now: o.Now, changed: o.Changed, acted: o.Acted, retention: margin, keep: keepData,
 		budget: cmp.Or(o.Memory, memory), patience: cmp.Or(o.Memory, memory),
-		series: map[string]*Series{}, groups: map[string]*logGroup{}, sns: newSNS(o.SNS)}
+		series: map[string]*Series{}, watches: map[string]*watch{}, groups: map[string]*logGroup{}, sns: newSNS(o.SNS)}
 }
 
 // time is the stage's time, or the time of the newest evaluation.
