@@ -85,6 +85,10 @@ func (s *Suite) Run(ctx context.Context, specs []*Spec, paths []string, tags str
 	if len(byPlace) == 0 {
 		return nil, nil
 	}
+	all, _, err := vocabulary(s.Project)
+	if err != nil {
+		return nil, err
+	}
 	formats := "progress"
 	if s.Report != "" {
 		if err := os.MkdirAll(filepath.Join(s.Report, "histories"), 0o755); err != nil {
@@ -137,7 +141,7 @@ func (s *Suite) Run(ctx context.Context, specs []*Spec, paths []string, tags str
 				s.notify(Notice{Spec: w.spec, Result: r})
 				return ctx, after
 			})
-			for _, f := range forms() {
+			for _, f := range all {
 				registerForm(sc, f, w)
 			}
 		},

@@ -196,7 +196,7 @@ func (r Rehearsal) images(ctx context.Context, e *containers.Engine, specs []*Sp
 	unused := map[string]bool{}
 	for name, v := range r.Project.Setup.Versions {
 		unused[v.Image] = !slices.ContainsFunc(specs, func(s *Spec) bool {
-			return s.On(Containers) && slices.ContainsFunc(s.Steps, func(t string) bool { return strings.Contains(t, `"`+name+`"`) })
+			return s.On(Containers) && slices.ContainsFunc(s.meant, func(t string) bool { return strings.Contains(t, `"`+name+`"`) })
 		})
 	}
 	needed := slices.DeleteFunc(r.Project.Images(), func(ref string) bool { return unused[ref] })

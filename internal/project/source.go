@@ -29,13 +29,14 @@ type reader struct {
 // at is the way to a value: keys of mappings and indexes of lists.
 type at []any
 
-// decode reads the file into f. It reports whether there is anything to go on with.
-func (r *reader) decode(data []byte, f *yamlFile) bool {
+// decode reads the file into f; empty is what to say where there is nothing in it. It
+// reports whether there is anything to go on with.
+func (r *reader) decode(data []byte, f any, empty string) bool {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	err := dec.Decode(&r.root)
 	switch {
 	case errors.Is(err, io.EOF), err == nil && len(r.root.Content) == 0:
-		r.say(1, "the file is empty: it must say at least the compose file, the service, its versions, alarms, plan and traffic")
+		r.say(1, "the file is empty: %s", empty)
 		return false
 	case err != nil:
 		r.syntax(err)
@@ -43,7 +44,7 @@ func (r *reader) decode(data []byte, f *yamlFile) bool {
 	}
 	var more yaml.Node
 	if err := dec.Decode(&more); err == nil {
-		r.say(more.Line, "a second document begins: want one rehearsal in a file")
+		r.say(more.Line, "a second document begins: want one in a file")
 	} else if !errors.Is(err, io.EOF) {
 		r.syntax(err)
 	}
@@ -120,7 +121,7 @@ func plain(text string) string {
 
 // keysOf is the keys that a mapping of the Go type with that name may have.
 func keysOf(name string) (keys []string) {
-	for _, v := range []any{yamlFile{}, yamlVersion{}, yamlFailure{}, yamlImage{}, yamlHealth{}, yamlDependency{}, yamlTraffic{}, yamlRequest{}, yamlMonitoring{}, yamlModel{}, yamlTolerance{}} {
+	for _, v := range []any{yamlFile{}, yamlVersion{}, yamlFailure{}, yamlImage{}, yamlHealth{}, yamlDependency{}, yamlMigrations{}, yamlPhrase{}, yamlTraffic{}, yamlRequest{}, yamlMonitoring{}, yamlModel{}, yamlTolerance{}} {
 		if t := reflect.TypeOf(v); t.String() == name {
 			for i := range t.NumField() {
 				keys = append(keys, t.Field(i).Tag.Get("yaml"))

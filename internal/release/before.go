@@ -49,7 +49,8 @@ func (b Before) String() string {
 	return string(b.Kind)
 }
 
-func parseBefore(s string) (Before, error) {
+// ParseBefore reads a question as a plan says it.
+func ParseBefore(s string) (Before, error) {
 	for _, k := range BeforeKinds() {
 		rest, ok := strings.CutPrefix(s, string(k))
 		switch {

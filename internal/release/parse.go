@@ -139,7 +139,7 @@ func (r *reader) checks(c *Checks) field {
 		r.mapping(n, path, map[string]field{
 			"before": r.list(func(n *yaml.Node, path string) {
 				var b Before
-				scalar(r, &b, parseBefore)(n, path)
+				scalar(r, &b, ParseBefore)(n, path)
 				if first := slices.Index(c.Before, b); first >= 0 && b != (Before{}) {
 					r.wrong(n.Line, "%s: %q is checked already, see line %d", path, b, r.lines[fmt.Sprintf("checks.before[%d]", first)])
 				}
