@@ -76,6 +76,9 @@ func (s *Stage) probeDependency(p stage.Probe) (found finding, err error) {
 	if patience := s.Model.ClientTimeout; found.wrong == "" && found.took >= patience {
 		return finding{wrong: fmt.Sprintf("%s does not answer within %v", d.Name, patience), took: patience}, nil
 	}
+	if found.wrong == "" {
+		found.well = d.Name + " answers"
+	}
 	return found, nil
 }
 

@@ -227,6 +227,16 @@ func (f form) fill(text string, a Args) string {
 	})
 }
 
+// sample is an example of what may stand in the gaps.
+func (f form) sample() Args {
+	a := Args{}
+	for i, n := range f.names {
+		g := gaps[f.types[i]]
+		a[n] = strings.TrimSuffix(strings.TrimPrefix(g.en, g.around[0]), g.around[1])
+	}
+	return a
+}
+
 // nearest is the template that reads most like text.
 func nearest(fs []form, text string) string {
 	best, score := "", 0.0

@@ -283,7 +283,14 @@ func (c *checker) step(s *Spec, line int64, text string) {
 			continue
 		}
 		if !slices.Contains(known, v) {
-			c.fail(s.File, line, "there is no %s %q in %s: %s", f.types[i], v, c.project.File, nearestName(v, known))
+			what := f.types[i]
+			switch what {
+			case "stable":
+				what = "version"
+			case "compose":
+				what = "service"
+			}
+			c.fail(s.File, line, "there is no %s %q in %s: %s", what, v, c.project.File, nearestName(v, known))
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"rehearsal/internal/project"
 )
@@ -65,7 +64,6 @@ func (t *team) read(own project.Phrase) (forms []form, p TeamPhrase) {
 	for _, m := range own.Means {
 		p.Means = append(p.Means, m.Text)
 	}
-	p.Keyword = t.keyword(p.Means)
 	for _, template := range []string{own.English, own.Japanese} {
 		if template == "" {
 			continue
@@ -75,8 +73,9 @@ func (t *team) read(own project.Phrase) (forms []form, p TeamPhrase) {
 			t.fail(own.File, own.Line, "%q: %v", template, err)
 			return nil, p
 		}
+		p.Keyword = t.keyword(f, p.Means)
+		f.phrase.Keyword, f.phrase.do = p.Keyword, t.do(own, f)
 		f.means = p.Means
-		f.phrase.do = t.do(own, f)
 		forms = append(forms, f)
 		t.own = append(t.own, teamForm{f, own})
 	}
@@ -95,21 +94,17 @@ func gapsOf(f form) []string {
 	return all
 }
 
-// keyword is where a phrase reads best that stands for others: that of the one among them
-// that says most.
-func (t *team) keyword(means []string) string {
-	best := "Given"
-	for _, text := range means {
+// keyword is where a phrase reads best that stands for others: that of the last of them.
+func (t *team) keyword(own form, means []string) string {
+	if len(means) > 0 {
+		text := own.fill(means[len(means)-1], own.sample())
 		for _, f := range t.builtIn {
-			if !f.re.MatchString(example(text, func(g gap) string { return g.en })) {
-				continue
-			}
-			if f.phrase.Keyword == "When" || f.phrase.Keyword == "Then" && best == "Given" {
-				best = f.phrase.Keyword
+			if f.re.MatchString(text) {
+				return f.phrase.Keyword
 			}
 		}
 	}
-	return best
+	return "Then"
 }
 
 // do carries out the built-in phrases, in order.
@@ -140,11 +135,7 @@ func (t *team) find(text string) (form, Args, error) {
 
 // meaning checks what a phrase stands for.
 func (t *team) meaning(own teamForm) {
-	sample := Args{}
-	for i, n := range own.names {
-		g := gaps[own.types[i]]
-		sample[n] = strings.TrimSuffix(strings.TrimPrefix(g.en, g.around[0]), g.around[1])
-	}
+	sample := own.sample()
 	used := map[string]bool{}
 	for _, m := range own.Means {
 		for _, s := range gapName.FindAllStringSubmatch(m.Text, -1) {
