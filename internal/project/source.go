@@ -29,6 +29,16 @@ type reader struct {
 // at is the way to a value: keys of mappings and indexes of lists.
 type at []any
 
+// key is the first key on the way.
+func (p at) key() any {
+	for _, step := range p {
+		if _, ok := step.(string); ok {
+			return step
+		}
+	}
+	return "list"
+}
+
 // decode reads the file into f; empty is what to say where there is nothing in it. It
 // reports whether there is anything to go on with.
 func (r *reader) decode(data []byte, f any, empty string) bool {
@@ -196,9 +206,9 @@ func (r *reader) open(path at, name, what string) (file string, data []byte, ok 
 	data, err := os.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		r.fail(path, "%v: there is no file %s: want %s", path[0], file, what)
+		r.fail(path, "%v: there is no file %s: want %s", path.key(), file, what)
 	case err != nil:
-		r.fail(path, "%v: %s cannot be read (%v): want %s", path[0], file, reason(err), what)
+		r.fail(path, "%v: %s cannot be read (%v): want %s", path.key(), file, reason(err), what)
 	}
 	return file, data, err == nil
 }
@@ -207,7 +217,7 @@ func (r *reader) open(path at, name, what string) (file string, data []byte, ok 
 func (r *reader) folder(path at, name, what string) string {
 	dir := r.path(name)
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		r.fail(path, "%v: there is no folder %s: want %s", path[0], dir, what)
+		r.fail(path, "%v: there is no folder %s: want %s", path.key(), dir, what)
 	}
 	return dir
 }
