@@ -12,7 +12,6 @@ import (
 	"rehearsal/internal/containers"
 	"rehearsal/internal/release"
 	"rehearsal/internal/stage"
-	"rehearsal/sim"
 )
 
 // A CheckRun is what `rehearse check` does: it raises the staging copy with Stable serving
@@ -103,7 +102,7 @@ func (c *CheckRun) Check(ctx context.Context) (status int, err error) {
 func (c *CheckRun) raise(ctx context.Context) (stage.Stage, error) {
 	setup := c.Project.Setup
 	if c.Stages[0] == Simulated {
-		return sim.New(ctx, sim.Options{Setup: setup, Seed: c.Seed})
+		return simulate(ctx, setup, c.Seed, nil)
 	}
 	engine, err := c.Engine(ctx)
 	if err != nil {
@@ -120,9 +119,7 @@ func (c *CheckRun) raise(ctx context.Context) (stage.Stage, error) {
 	if err := images.EnsureAll(ctx, append(needed, containers.HarnessImages()...)...); err != nil {
 		return nil, err
 	}
-	return containers.New(ctx, engine, containers.Options{
-		Setup: setup, Compose: c.Project.Compose, Images: images, Pace: c.Pace, CloudWatch: c.CloudWatch, Progress: c.Progress, Seed: c.Seed,
-	})
+	return c.contain(engine, images)(ctx, setup, c.Seed, nil)
 }
 
 // Line is a check as the terminal has it.

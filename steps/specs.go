@@ -118,6 +118,7 @@ type checker struct {
 	project *project.Project
 	forms   []form
 	errs    []error
+	guest   bool // of a suite with steps of its own: what reads as no phrase may be one of them
 }
 
 func (c *checker) fail(file string, line int64, format string, args ...any) {
@@ -212,6 +213,9 @@ func (c *checker) step(s *Spec, line int64, text string) {
 	}
 	switch len(found) {
 	case 0:
+		if c.guest {
+			return
+		}
 		c.fail(s.File, line, "no phrase reads %q; the nearest is %q; `rehearse steps` lists all", text, nearest(c.forms, text))
 		return
 	case 1:
