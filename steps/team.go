@@ -55,7 +55,10 @@ type teamForm struct {
 }
 
 func (t *team) fail(file string, line int, format string, args ...any) {
-	t.errs = append(t.errs, &InputError{fmt.Sprintf("%s:%d: %s", file, line, fmt.Sprintf(format, args...))})
+	text := fmt.Sprintf("%s:%d: %s", file, line, fmt.Sprintf(format, args...))
+	if !slices.ContainsFunc(t.errs, func(err error) bool { return err.Error() == text }) { // both languages have it
+		t.errs = append(t.errs, &InputError{text})
+	}
 }
 
 // read makes the forms of one phrase; none where its gaps cannot be read.
