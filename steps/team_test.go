@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"rehearsal/internal/check"
 	"rehearsal/internal/project"
@@ -122,4 +123,25 @@ func TestAVersionThatOnlyATeamsWordsNameIsNeeded(t *testing.T) {
 	specs, err := ReadSpecs(p, []string{feature(t, "Feature: f\n  Scenario: s\n    Then the new one works")}, "")
 	require.NoError(t, err)
 	assert.Contains(t, strings.Join(specs[0].meant, ""), `"v2"`)
+}
+
+func TestWhateverATeamWritesIsReadOrToldWithItsLine(t *testing.T) {
+	p := shop(t)
+	word := rapid.SampledFrom([]string{"{version}", "{who:version}", "{n:count}", "{", "}", "{}", "{:}", "the release succeeds", "no request failed", "版", "\"", "(", "[", "\\", "{percent}", "{key}", " ", "a"})
+	rapid.Check(t, func(t *rapid.T) {
+		text := func(label string) string { return strings.Join(rapid.SliceOfN(word, 0, 6).Draw(t, label), "") }
+		own := *p
+		own.Phrases = nil
+		for i := range rapid.IntRange(1, 3).Draw(t, "phrases") {
+			own.Phrases = append(own.Phrases, project.Phrase{File: "phrases.yaml", Line: 10 * (i + 1), English: text("English"), Japanese: text("Japanese"),
+				Means: []project.Meaning{{Line: 10*i + 11, Text: text("means")}}})
+		}
+		forms, _, err := vocabulary(&own)
+		require.NotEmpty(t, forms)
+		if err != nil {
+			for _, line := range strings.Split(err.Error(), "\n") {
+				require.Regexp(t, `^phrases\.yaml:\d+: `, line)
+			}
+		}
+	})
 }

@@ -183,7 +183,7 @@ func TestStepsListsTheTeamsOwnWordsToo(t *testing.T) {
 	out, status := run(t, nil, "steps", "--file", "../../fixtures/rehearsal.yaml")
 	require.Equal(t, 0, status, out)
 	assert.Contains(t, out, `Then the shop window of "v2" shows prices`)
-	assert.Contains(t, out, `ならば 版 "v2" の店頭に価格が並んでいる`)
+	assert.Contains(t, out, `ならば 版 "v2" の商品一覧に価格が表示されている`)
 	assert.Contains(t, out, "stands for: a customer asks GET /products of version {version}")
 	file := shop(t)
 	spoil(t, filepath.Join(filepath.Dir(file), "phrases.yaml"), "the answer is 201", "the answer is good")

@@ -30,13 +30,15 @@ func (p Performance) Well() float64 {
 	return 100 * float64(p.Requests-p.Failed) / float64(p.Requests)
 }
 
-// String is "p50 3ms, p95 11ms, p99 20ms, 100 % answered well".
+// String is "v2 p50 3ms, p95 11ms, p99 20ms of 500 measured, 100 % of 30000 requests
+// answered well".
 func (p Performance) String() string {
 	var at [3]time.Duration
 	for i, q := range []float64{0.50, 0.95, 0.99} {
 		_, at[i], _ = quantile(p.Latencies, q)
 	}
-	return fmt.Sprintf("%s p50 %s, p95 %s, p99 %s, %.4g %% of %d answered well", p.Version, tenths(at[0]), tenths(at[1]), tenths(at[2]), p.Well(), p.Requests)
+	return fmt.Sprintf("%s p50 %s, p95 %s, p99 %s of %d measured, %.4g %% of %d requests answered well",
+		p.Version, tenths(at[0]), tenths(at[1]), tenths(at[2]), p.Latencies.Total(), p.Well(), p.Requests)
 }
 
 // tenths prints a latency to a tenth of a millisecond.

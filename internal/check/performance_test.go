@@ -213,5 +213,5 @@ func TestVersionsAreComparedOneAfterTheOtherToo(t *testing.T) {
 	got := AsFast(h, "v2", "v1", 15)
 	require.Equal(t, Passed, got.Verdict, got.Detail)
 	assert.Contains(t, got.Detail, "one after the other")
-	assert.Contains(t, got.Detail, "100 % of 4000 answered well")
+	assert.Contains(t, got.Detail, "of 4000 measured, 100 % of 4000 requests answered well")
 }

@@ -56,6 +56,16 @@ func TestWhatIsAskedBeforeAReleaseIsAskedOfRealThings(t *testing.T) {
 	requests, failed := served(st.History(), "v1", 0)
 	assert.Positive(t, requests)
 	assert.Zero(t, failed, "the spare replica comes and goes unnoticed")
+	there := o.Setup.Versions["v1"]
+	gone := there
+	gone.Image = "rehearsal-test-gone:v1"
+	o.Setup.Versions["v1"] = gone // the map is the stage's own
+	err = st.Probe(ctx, rollback)
+	require.ErrorIs(t, err, stage.ErrProbe)
+	assert.ErrorContains(t, err, "rehearsal-test-gone:v1")
+	t.Log(err)
+	o.Setup.Versions["v1"] = there
+
 	require.NoError(t, st.Inject(ctx, stage.Failure{Kind: stage.OutOfMemory, Version: "v1"}))
 	err = st.Probe(ctx, rollback)
 	require.ErrorIs(t, err, stage.ErrProbe)
