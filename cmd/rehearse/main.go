@@ -56,6 +56,7 @@ Exit status: 0 verified, 1 a promise was broken, 2 the input is wrong,
 		stepsCommand(),
 		doctorCommand(),
 		knownBadCommand(),
+		checkCommand(),
 		cloudwatchCommand(),
 	)
 	return root
