@@ -132,16 +132,26 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
 		}
 	}
 	view.Line("Rehearsing the releases of %s (seed %d)", r.Project.Setup.Service, r.Seed)
+	digests, done := localDigests(ctx)
+	r.Parity = steps.ParityOptions{Today: clock.Wall(), Key: fingerprintKey(), Digests: digests}
 	v, err := r.Verify(ctx)
+	done()
 	view.Close()
 	if v != nil {
 		var b bytes.Buffer
-		report.Summary(&b, summary(v, clock.Since(began)))
+		run := summary(v, clock.Since(began))
+		if run.Parity == nil {
+			run.NotCompared = notCompared(r.Project)
+		}
+		report.Summary(&b, run)
 		if _, werr := out.Write(b.Bytes()); werr != nil {
 			return werr
 		}
 		if r.Report != "" {
 			if werr := os.WriteFile(filepath.Join(r.Report, "summary.txt"), b.Bytes(), 0o644); werr != nil {
+				return werr
+			}
+			if werr := keepParity(r.Report, v.Parity); werr != nil {
 				return werr
 			}
 		}
@@ -186,7 +196,7 @@ func resultLine(r *steps.Result) string {
 
 // summary hands what came of the rehearsal to the report.
 func summary(v *steps.Verification, took time.Duration) report.Run {
-	run := report.Run{Took: took, Seed: v.Seed, Unverified: v.Unverified, Skipped: v.Skipped, Status: v.Status()}
+	run := report.Run{Took: took, Seed: v.Seed, Unverified: v.Unverified, Skipped: v.Skipped, Status: v.Status(), Parity: v.Parity}
 	for _, r := range v.Results {
 		s := report.Scenario{
 			Stage: r.Stage, Where: r.Spec.Where(), Feature: r.Spec.Feature, Name: r.Spec.Name, Verdict: r.Verdict, Input: r.Input,

@@ -23,6 +23,7 @@ import (
 	"rehearsal/internal/alarm"
 	"rehearsal/internal/check"
 	"rehearsal/internal/containers"
+	"rehearsal/internal/parity"
 	"rehearsal/internal/release"
 	"rehearsal/internal/stage"
 )
@@ -37,6 +38,10 @@ type Project struct {
 	Plans     map[string]*release.Plan // by name, the team's own included
 	Features  string                   // the folder of the specs
 	Tolerance check.Tolerance
+	// Production is what the staging copy is compared with; nil where nothing describes
+	// it.
+	Production *parity.Copy
+	Waivers    []parity.Waiver // of differences from it
 }
 
 // Load reads file and every file that it names.
@@ -77,6 +82,7 @@ func (r *reader) project(f yamlFile) *Project {
 	r.images(p, f)
 	r.alarms(p, f)
 	r.plans(p, f)
+	r.production(p, f)
 	if f.Features != "" {
 		p.Features = r.path(f.Features)
 		if _, err := os.Stat(p.Features); err != nil {
