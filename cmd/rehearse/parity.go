@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,7 @@ import (
 func parityCommand() *cobra.Command {
 	var file string
 	var asJSON bool
+	var day string
 	c := &cobra.Command{
 		Use:   "parity",
 		Short: "Compare the staging copy with production's description, and list what differs",
@@ -34,6 +36,10 @@ Exit status: 0 like production but for what is waived or harmless, 1 a differenc
 open or a waiver expired, 2 the input is wrong, 3 something cannot be compared.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			today, err := dayOf(day)
+			if err != nil {
+				return err
+			}
 			p, err := project.Load(c.Context(), file)
 			if err != nil {
 				return err
@@ -49,7 +55,7 @@ open or a waiver expired, 2 the input is wrong, 3 something cannot be compared.`
 			}
 			digests, done := localDigests(c.Context())
 			defer done()
-			l := steps.Parity(p, specs, steps.ParityOptions{Today: clock.Wall(), Key: fingerprintKey(), Digests: digests})
+			l := steps.Parity(p, specs, steps.ParityOptions{Today: today, Key: fingerprintKey(), Digests: digests})
 			var b bytes.Buffer
 			if asJSON {
 				err = writeJSON(&b, l)
@@ -70,7 +76,24 @@ open or a waiver expired, 2 the input is wrong, 3 something cannot be compared.`
 	}
 	c.Flags().StringVarP(&file, "file", "f", "rehearsal.yaml", "the rehearsal whose staging copy is compared")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the ledger as JSON")
+	addToday(c, &day)
 	return c
+}
+
+func addToday(c *cobra.Command, day *string) {
+	c.Flags().StringVar(day, "today", "", "the day by which waivers expire, such as 2027-12-31, instead of today: what will have expired by then?")
+}
+
+// dayOf is the day that --today names, or today.
+func dayOf(flag string) (time.Time, error) {
+	if flag == "" {
+		return clock.Wall(), nil
+	}
+	day, err := time.Parse(time.DateOnly, flag)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("--today %q: write it as 2027-12-31", flag)
+	}
+	return day, nil
 }
 
 func writeJSON(w io.Writer, l *parity.Ledger) error {

@@ -92,18 +92,25 @@ func planErrors(p *project.Project, plan *release.Plan) (errs []error) {
 
 func verifyCommand() *cobra.Command {
 	f := &flags{}
+	var day string
 	c := &cobra.Command{
 		Use:   "verify [features...]",
 		Short: "Run the scenarios on the simulated stage and in containers",
 		RunE: func(c *cobra.Command, features []string) error {
+			today, err := dayOf(day)
+			if err != nil {
+				return err
+			}
 			r, err := f.rehearsal(c.Context(), features)
 			if err != nil {
 				return err
 			}
+			r.Parity.Today = today
 			return verify(c.Context(), r, c.OutOrStdout())
 		},
 	}
 	f.add(c)
+	addToday(c, &day)
 	c.Flags().Float64Var(&f.pace, "pace", 60, "how many times faster than the wall release time runs in containers while nothing but waiting happens")
 	c.Flags().IntVar(&f.parallel, "parallel", 3, "how many scenarios run at once in containers")
 	c.Flags().StringVar(&f.containerTags, "container-tags", "", "of the scenarios selected, those to run in containers too (default: all)")
@@ -133,7 +140,7 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
 	}
 	view.Line("Rehearsing the releases of %s (seed %d)", r.Project.Setup.Service, r.Seed)
 	digests, done := localDigests(ctx)
-	r.Parity = steps.ParityOptions{Today: clock.Wall(), Key: fingerprintKey(), Digests: digests}
+	r.Parity.Key, r.Parity.Digests = fingerprintKey(), digests
 	v, err := r.Verify(ctx)
 	done()
 	view.Close()

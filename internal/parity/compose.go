@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/template"
 	"github.com/compose-spec/compose-go/v2/types"
+	"go.yaml.in/yaml/v3"
 
 	"rehearsal/internal/stage"
 )
@@ -39,7 +41,7 @@ func Staging(p *types.Project, setup *stage.Setup) *Copy {
 	}
 	s.set("replicas", strconv.Itoa(setup.Replicas))
 	h := setup.Health
-	s.Tells = append(s.Tells, "balancer")
+	s.Tells = append(s.Tells, "balancer", "autoscaling") // which no stage does
 	s.set("balancer.path", h.Path)
 	s.set("balancer.interval", h.Interval.String())
 	s.set("balancer.timeout", h.Timeout.String())
@@ -133,11 +135,7 @@ func composeService(s types.ServiceConfig) *Service {
 
 // variable is one of the environment.
 func (s *Service) variable(name, value string) {
-	f := Fact{Value: value, Secret: isSecret(name, value)}
-	if strings.Contains(value, unset) {
-		f.Unknown = "it depends on a variable that is set where production is started, not in the file"
-	}
-	s.Facts[environment+name] = f
+	s.Facts[environment+name] = Fact{Value: value, Secret: isSecret(name, value)}
 }
 
 // health is a container's own health check. Plain arguments and a shell's line are
@@ -239,7 +237,10 @@ func readCompose(ctx context.Context, f File) (*Copy, error) {
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s", f.Name, strings.ReplaceAll(strings.Join(strings.Fields(err.Error()), " "), unset, "(unset)"))
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, f.explain(err)
 	}
 	c := composeCopy(project, f.Name)
 	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
@@ -250,6 +251,52 @@ func readCompose(ctx context.Context, f File) (*Copy, error) {
 		}
 	}
 	return c, nil
+}
+
+var (
+	elementPath = regexp.MustCompile(`\b(?:services|networks|volumes|configs|secrets)(?:\.[\w-]+|\[[\w-]+\])+`)
+	badVariable = regexp.MustCompile(`invalid interpolation format for ([^\s.]+(?:\.[^\s.]+)*)`)
+)
+
+// explain finds the line that an error of the loader is about, and leaves out what it
+// quotes of values: they may be secrets.
+func (f File) explain(err error) error {
+	text := strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), f.Name+": ", "")), " ")
+	text = strings.ReplaceAll(text, unset, "(unset)")
+	if m := badVariable.FindStringSubmatch(text); m != nil {
+		text = m[1] + ": its $ is neither of a variable, ${NAME}, nor doubled, $$"
+	}
+	line := 1
+	if path := elementPath.FindString(text); path != "" {
+		line = f.line(strings.FieldsFunc(path, func(r rune) bool { return strings.ContainsRune(".[]", r) }))
+	}
+	return fmt.Errorf("%s:%d: %s: want %s", f.Name, line, text, Want)
+}
+
+// line is that of the element with that path of keys, or of the last of its parents
+// that there is.
+func (f File) line(keys []string) int {
+	var root yaml.Node
+	if yaml.Unmarshal(f.Data, &root) != nil || len(root.Content) == 0 {
+		return 1
+	}
+	node, line := root.Content[0], 1
+	for _, key := range keys {
+		var next *yaml.Node
+		for i := 0; node.Kind == yaml.MappingNode && i+1 < len(node.Content); i += 2 {
+			if node.Content[i].Value == key {
+				line, next = node.Content[i].Line, node.Content[i+1]
+			}
+		}
+		if i, err := strconv.Atoi(key); err == nil && node.Kind == yaml.SequenceNode && i < len(node.Content) {
+			line, next = node.Content[i].Line, node.Content[i]
+		}
+		if next == nil {
+			break
+		}
+		node = next
+	}
+	return line
 }
 
 // withDefault says that the text itself says what to take when the variable is unset.

@@ -13,7 +13,7 @@ const ecsTells = "image command entrypoint environment cpu memory replicas healt
 
 // ecsCopy is the facts of each container of a task definition.
 func ecsCopy(source string, d *ecs.Description) (*Copy, error) {
-	c := &Copy{Source: source, Services: map[string]*Service{}}
+	c := &Copy{Source: source, Services: map[string]*Service{}, together: true}
 	for i := range d.TaskDefinition.ContainerDefinitions {
 		container := &d.TaskDefinition.ContainerDefinitions[i]
 		name := value(container.Name)

@@ -48,7 +48,7 @@ func kubernetesCopy(files []File) (*Copy, error) {
 	if m.deployment == nil {
 		return nil, fmt.Errorf("%s: there is no Deployment in it: want %s", source(files), wantKubernetes)
 	}
-	c := &Copy{Source: source(files), Services: map[string]*Service{}}
+	c := &Copy{Source: source(files), Services: map[string]*Service{}, together: true}
 	for _, container := range m.deployment.Spec.Template.Spec.Containers {
 		c.Services[container.Name] = m.service(container)
 	}

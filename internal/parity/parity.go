@@ -31,6 +31,8 @@ type Copy struct {
 	Alarms   []alarm.Alarm
 	// Hosts are the names at which the services of this copy find each other.
 	Hosts map[string]bool
+	// together says that the services are containers of one task or pod.
+	together bool
 	// LogGroup is where production's alarms on log lines read.
 	LogGroup string
 	// Notes are what was not compared at all, and what to give so that it is.
@@ -165,6 +167,15 @@ type Options struct {
 // Compare lays the staging copy beside production.
 func Compare(staging, production *Copy, o Options) *Ledger {
 	l := &Ledger{Staging: staging.Source, Production: production.Source, Notes: production.Notes}
+	var others []string
+	for _, name := range slices.Sorted(maps.Keys(staging.Services)) {
+		if production.Services[name] == nil {
+			others = append(others, name)
+		}
+	}
+	if len(others) > 0 {
+		l.Notes = append(slices.Clone(l.Notes), strings.Join(others, ", ")+": production's description does not speak of them")
+	}
 	c := &comparison{Options: o, staging: staging, production: production, veil: newVeil(o.Key, staging, production), ledger: l}
 	for _, name := range slices.Sorted(maps.Keys(production.Services)) {
 		c.service(name)
@@ -224,6 +235,8 @@ func (c *comparison) service(name string) {
 func (c *comparison) field(name, field string, staging, production *Service) {
 	s, onStaging := staging.Facts[field]
 	p, onProduction := production.Facts[field]
+	s.Secret = s.Secret || onStaging && p.Secret // whichever side says so
+	p.Secret = p.Secret || onProduction && s.Secret
 	if onStaging == onProduction && s == p && s.Unknown == "" && !s.Stored {
 		c.same(name, field, s)
 		return
@@ -257,7 +270,7 @@ func (c *comparison) field(name, field string, staging, production *Service) {
 // same counts a field that agrees, and warns of one that should not.
 func (c *comparison) same(name, field string, f Fact) {
 	c.ledger.Same++
-	if strings.HasPrefix(field, environment) && f.Secret && !strings.HasPrefix(f.Value, "${") {
+	if strings.HasPrefix(field, environment) && f.Secret && f.Value != "" {
 		c.ledger.Warnings = append(c.ledger.Warnings,
 			fmt.Sprintf("%s %s: the staging copy holds production's own secret: give it one of its own", name, field))
 	}

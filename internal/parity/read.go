@@ -52,6 +52,12 @@ func Read(ctx context.Context, s Sources, service string) (*Copy, error) {
 	if err := c.rename(s.Containers, service); err != nil {
 		errs = append(errs, err)
 	}
+	for name, other := range c.Services {
+		if c.together && name != service { // as many as there are of the service
+			delete(other.Facts, "replicas")
+			other.Tells = slices.DeleteFunc(other.Tells, func(t string) bool { return t == "replicas" })
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Databases)) {
 		d, err := database(s.Databases[name])
 		if err != nil {

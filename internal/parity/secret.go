@@ -17,13 +17,27 @@ var (
 	secretName = regexp.MustCompile(`(?i)passw|passphrase|pwd|secret|token|credential|signature|private|_auth\b|^auth\b|_key(_|$)|-key(-|$)|^key$|apikey|accesskey|dsn|connection_?string|salt|webhook|cookie|cert`)
 	// secretValue is what a value looks like that holds a secret, whatever its name:
 	// user:password@ in an address, password=..., a PEM block, a key of AWS, a JSON web
-	// token, a long word of random letters.
-	secretValue = regexp.MustCompile(`(?i)://[^/\s@]*@|\b[\w-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api_?-?key|access_?-?key|sig)["']?\s*[=:]\s*["']?[^\s"']|--?(?:passw(?:or)?d|token|secret|api-?key)\b|authorization\s*:|bearer\s|-----BEGIN|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\beyJ[\w-]{10,}\.|^[A-Za-z0-9+/_=-]{32,}$`)
+	// token, a password on the command line of a database's client, a long word.
+	secretValue = regexp.MustCompile(`(?i)://[^/\s@]*@|\b[\w-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api_?-?key|access_?-?key|sig)["']?\s*[=:]\s*["']?[^\s"']|--?(?:passw(?:or)?d|token|secret|api-?key)\b|authorization\s*:|bearer\s|(?:mysql|mariadb)\S*\s.*-p\S|redis-cli\s.*-a\s|\s(?:-u|--user)[ =]?\S+:\S|-----BEGIN|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\beyJ[\w-]{10,}\.|^[A-Za-z0-9+/_=-]{32,}$`)
+	// secretWord is a word that may be of random letters, in an address for example.
+	secretWord = regexp.MustCompile(`[A-Za-z0-9_+=-]{20,}`)
 )
 
 // isSecret says that a value must not be shown.
 func isSecret(name, value string) bool {
-	return secretName.MatchString(name) || secretValue.MatchString(value)
+	return secretName.MatchString(name) || secretValue.MatchString(value) || slices.ContainsFunc(secretWord.FindAllString(value, -1), random)
+}
+
+// random says that a word has digits among its letters, as people's words have not.
+func random(word string) bool {
+	isDigit := func(r rune) bool { return r >= '0' && r <= '9' }
+	digits := strings.Count(strings.Map(func(r rune) rune {
+		if isDigit(r) {
+			return '0'
+		}
+		return r
+	}, word), "0")
+	return digits >= 4 && digits < len(word)
 }
 
 // A veil shows values to people and files, and secrets only as fingerprints.
@@ -45,15 +59,26 @@ const keyLeast = 16
 // A shorter one, such as the "shop" of a sample, is part of ordinary words.
 const secretLeast = 6
 
+// newVeil knows the secrets of all services: also what is one on the other side alone.
 func newVeil(key []byte, copies ...*Copy) *veil {
 	v := &veil{}
 	if len(key) >= keyLeast {
 		v.key = key
 	}
+	secret := map[string]bool{} // by service and field
 	for _, c := range copies {
-		for _, s := range c.Services {
-			for _, f := range s.Facts {
-				if !f.Secret {
+		for name, s := range c.Services {
+			for field, f := range s.Facts {
+				if f.Secret {
+					secret[name+" "+field] = true
+				}
+			}
+		}
+	}
+	for _, c := range copies {
+		for name, s := range c.Services {
+			for field, f := range s.Facts {
+				if !secret[name+" "+field] {
 					continue
 				}
 				v.secret = append(v.secret, f.Value)
@@ -77,7 +102,7 @@ func (v *veil) show(field string, f Fact, there bool) string {
 		return "stored secret"
 	case f.Unknown != "" && f.Value == "":
 		return "?"
-	case f.Secret || isSecret("", f.Value) || v.holds(f.Value):
+	case f.Secret || v.holds(f.Value) || field != "image" && isSecret("", f.Value): // a digest looks like a secret
 		return v.fingerprint(f.Value)
 	}
 	return shorten(f.Value)
@@ -101,6 +126,7 @@ func (v *veil) fingerprint(value string) string {
 const most = 200
 
 func shorten(value string) string {
+	value = strings.ReplaceAll(value, "\n", `\n`)
 	if len(value) <= most {
 		return value
 	}

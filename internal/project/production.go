@@ -24,7 +24,7 @@ func (r *reader) production(p *Project, f yamlFile) {
 	}
 	s := parity.Sources{Databases: map[string][]parity.File{}, Containers: y.Containers}
 	if len(y.Description) == 0 {
-		r.fail(way, "production: needs \"description\", a file or a list of files: %s", parity.Want)
+		r.fail(append(way, "description"), "production: needs \"description\", a file or a list of files: %s", parity.Want)
 		whole = false
 	}
 	for _, name := range y.Description {
@@ -59,8 +59,8 @@ func (r *reader) production(p *Project, f yamlFile) {
 			}
 		}
 	}
-	if !whole || f.Service == "" || len(r.errs) > 0 && p.Compose == nil {
-		return
+	if !whole || p.Compose == nil || !slices.Contains(p.Compose.ServiceNames(), f.Service) {
+		return // told already
 	}
 	c, err := parity.Read(r.ctx, s, f.Service)
 	if err != nil {

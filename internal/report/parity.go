@@ -95,7 +95,7 @@ func weakens(d parity.Difference) string {
 
 func stale(w io.Writer, l *parity.Ledger) {
 	for _, x := range l.Stale {
-		say(w, "", "WARNING: the waiver of %q (%s) matches no difference any more: delete it", x.What, x.Where())
+		say(w, "", "WARNING: the waiver of %q (%s) matches no difference that needs it any more: delete it", x.What, x.Where())
 	}
 	for _, x := range l.Warnings {
 		say(w, "", "WARNING: %s", x)
