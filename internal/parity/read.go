@@ -291,7 +291,7 @@ type jsonWriter struct {
 // nested and large are more than any manifest has; aliases may multiply.
 const (
 	nested = 100
-	large  = 64 << 20
+	large  = 8 << 20
 )
 
 func (w *jsonWriter) write(n *yaml.Node, depth int) error {

@@ -89,8 +89,24 @@ func newVeil(key []byte, copies ...*Copy) *veil {
 			}
 		}
 	}
-	v.secret = slices.DeleteFunc(v.secret, func(s string) bool { return len(s) < secretLeast })
+	known := names(copies)
+	v.secret = slices.DeleteFunc(v.secret, func(s string) bool { return len(s) < secretLeast || known[s] })
 	return v
+}
+
+// names are the words that services and images are called. A password that is one of
+// them, such as "postgres", is hidden where it is the value and not in every name.
+func names(copies []*Copy) map[string]bool {
+	all := map[string]bool{}
+	for _, c := range copies {
+		for name, s := range c.Services {
+			all[name] = true
+			for _, word := range strings.FieldsFunc(s.Facts["image"].Value+" "+s.Facts["engine"].Value, func(r rune) bool { return strings.ContainsRune("/:@ ", r) }) {
+				all[word] = true
+			}
+		}
+	}
+	return all
 }
 
 // show is how a fact may be shown.

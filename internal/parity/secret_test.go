@@ -98,3 +98,15 @@ func TestOtherCredentialsOfADependencyAreHarmless(t *testing.T) {
 	}
 	assert.Fail(t, "no difference")
 }
+
+func TestAPasswordThatIsANameHidesNoNames(t *testing.T) {
+	mine := strings.ReplaceAll(compose, "staging-word", "postgres")
+	s := parity.Sources{Description: []parity.File{{Name: t.TempDir() + "/production.yaml", Data: []byte(strings.ReplaceAll(strings.ReplaceAll(compose, "staging-word", "production-word"), "postgres:17", "postgres:16"))}}}
+	got := list(compare(t, mine, read(t, s), nil))
+	assert.Contains(t, got, "open database image: staging postgres:17, production postgres:16")
+	for _, line := range got {
+		if strings.Contains(line, "PASSWORD") || strings.Contains(line, "URL") {
+			assert.Regexp(t, `staging secret:[0-9a-f]{8}, production secret:[0-9a-f]{8}$`, line)
+		}
+	}
+}

@@ -32,7 +32,7 @@ func Parity(w io.Writer, l *parity.Ledger) {
 	fmt.Fprintf(w, "%s\n", counted(l))
 	switch {
 	case l.Broken():
-		fmt.Fprintln(w, "NOT LIKE PRODUCTION: mend what is open, or waive it with reason, owner and expiry")
+		fmt.Fprintln(w, "NOT LIKE PRODUCTION: mend what is open, or waive it (reason, owner, expiry)")
 	case len(l.Of(parity.Unknown)) > 0:
 		fmt.Fprintln(w, "INCONCLUSIVE: some of it cannot be compared: describe it, or waive it")
 	default:
@@ -140,6 +140,9 @@ func unlike(w io.Writer, l *parity.Ledger) {
 	var waived []string
 	for _, d := range l.Of(parity.Waived) {
 		how := fmt.Sprintf("%d scenarios", len(d.Weakens))
+		if len(d.Weakens) == 1 {
+			how = "1 scenario"
+		}
 		if d.Everything {
 			how = "every scenario"
 		}
