@@ -60,7 +60,7 @@ func database(files []File) (*Service, error) {
 				s.Tells = append(s.Tells, "parameter")
 			}
 			for _, p := range out.Parameters {
-				if p.Source != "user" || p.ParameterValue == nil {
+				if p.Source != "user" && p.Source != "" || p.ParameterValue == nil {
 					continue
 				}
 				field := "parameter." + strings.ToLower(p.ParameterName)

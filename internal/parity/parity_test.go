@@ -235,7 +235,7 @@ func TestTheDatabase(t *testing.T) {
 		}}
 		return s
 	}
-	const agreed = `{"ParameterName": "max_connections", "ParameterValue": "200", "Source": "user"}, {"ParameterName": "log_statement", "ParameterValue": "all", "Source": "user"},
+	const agreed = `{"ParameterName": "max_connections", "ParameterValue": "200", "Source": "user"}, {"ParameterName": "log_statement", "ParameterValue": "all"},
 		{"ParameterName": "work_mem", "ParameterValue": "4096", "Source": "engine-default"}, {"ParameterName": "unset", "Source": "user"}`
 	of := func(s parity.Sources) []string { return list(compare(t, compose, read(t, s), nil)) }
 	const minor = "harmless database version: staging 17, production 17.4"

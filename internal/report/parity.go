@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"rehearsal/internal/parity"
@@ -95,6 +96,10 @@ func weakens(d parity.Difference) string {
 
 func stale(w io.Writer, l *parity.Ledger) {
 	for _, x := range l.Stale {
+		if slices.ContainsFunc(l.Differences, func(d parity.Difference) bool { return d.What() == x.What && d.Standing != parity.Harmless }) {
+			say(w, "", "WARNING: the waiver of %q (%s) is for other values than there are now: decide again", x.What, x.Where())
+			continue
+		}
 		say(w, "", "WARNING: the waiver of %q (%s) matches no difference that needs it any more: delete it", x.What, x.Where())
 	}
 	for _, x := range l.Warnings {

@@ -74,6 +74,15 @@ NOT LIKE PRODUCTION: mend what is open, or waive it (reason, owner, expiry)
 `, b.String())
 }
 
+func TestAWaiverOfOtherValuesIsTold(t *testing.T) {
+	var b bytes.Buffer
+	l := differences()
+	l.Stale = []parity.Waiver{waiver("shop user")}
+	report.Parity(&b, l)
+	fits(t, b.String())
+	assert.Contains(t, b.String(), "WARNING: the waiver of \"shop user\" (waivers.yaml:3) is for other values than\n  there are now: decide again\n")
+}
+
 func TestTheLastLineOfALedger(t *testing.T) {
 	for want, d := range map[string]parity.Difference{
 		"INCONCLUSIVE": {Standing: parity.Unknown}, "LIKE PRODUCTION, but": {Standing: parity.Waived}, "NOT LIKE PRODUCTION": {Standing: parity.Open},
