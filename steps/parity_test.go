@@ -50,13 +50,14 @@ func TestADifferenceWeakensTheScenariosThatItTouches(t *testing.T) {
 	changed := ledger(t, "shop", nil, func(c *parity.Copy) {
 		p, err := project.Load(t.Context(), filepath.Join("..", "fixtures", "rehearsal.yaml"))
 		require.NoError(t, err)
+		c.Alarms = &alarm.Set{}
 		for _, a := range p.Setup.Alarms {
 			if a.AlarmName == "shop-p99-latency" {
 				a.Threshold++
 			}
-			c.Alarms = append(c.Alarms, a)
+			c.Alarms.Alarms = append(c.Alarms.Alarms, a)
 		}
-		c.Alarms = append(c.Alarms, alarm.Alarm{AlarmName: "nobody-mentions-it"})
+		c.Alarms.Alarms = append(c.Alarms.Alarms, alarm.Alarm{AlarmName: "nobody-mentions-it"})
 	})
 	require.Len(t, changed.Differences, 2)
 	assert.Empty(t, changed.Differences[0].Weakens)

@@ -21,6 +21,7 @@ import (
 	"rehearsal/internal/project"
 	"rehearsal/internal/release"
 	"rehearsal/internal/report"
+	"rehearsal/internal/stage"
 	"rehearsal/steps"
 )
 
@@ -126,16 +127,16 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
 	view := report.NewView(out, live, cols)
 	r.Progress = func(line string) { view.Line("%s", line) }
 	r.Engine = func(ctx context.Context) (*containers.Engine, error) { return engine(ctx, r.Progress) }
-	id := func(stage string, s *steps.Spec) string { return stage + " " + s.Where() }
-	r.Notify = func(stage string, n steps.Notice) {
-		view.Begin(id(stage, n.Spec), n.Spec.Name)
+	id := func(on string, s *steps.Spec) string { return on + " " + s.Where() }
+	r.Notify = func(on string, n steps.Notice) {
+		view.Begin(id(on, n.Spec), n.Spec.Name)
 		switch {
 		case n.Stage != nil:
-			view.Stage(id(stage, n.Spec), n.Stage.History())
+			view.Stage(id(on, n.Spec), n.Stage.History())
 		case n.Result != nil:
-			view.End(id(stage, n.Spec), n.Result.Verdict, resultLine(n.Result))
+			view.End(id(on, n.Spec), n.Result.Verdict, resultLine(n.Result))
 		default:
-			view.Step(id(stage, n.Spec), n.Step)
+			view.Step(id(on, n.Spec), n.Step)
 		}
 	}
 	view.Line("Rehearsing the releases of %s (seed %d)", r.Project.Setup.Service, r.Seed)
@@ -203,7 +204,13 @@ func resultLine(r *steps.Result) string {
 
 // summary hands what came of the rehearsal to the report.
 func summary(v *steps.Verification, took time.Duration) report.Run {
-	run := report.Run{Took: took, Seed: v.Seed, Unverified: v.Unverified, Skipped: v.Skipped, Status: v.Status(), Parity: v.Parity}
+	var histories []*stage.History
+	for _, r := range v.Results {
+		if r.History != nil {
+			histories = append(histories, r.History)
+		}
+	}
+	run := report.Run{Outside: report.OutsideOf(histories), Took: took, Seed: v.Seed, Unverified: v.Unverified, Skipped: v.Skipped, Status: v.Status(), Parity: v.Parity}
 	for _, r := range v.Results {
 		s := report.Scenario{
 			Stage: r.Stage, Where: r.Spec.Where(), Feature: r.Spec.Feature, Name: r.Spec.Name, Verdict: r.Verdict, Input: r.Input,

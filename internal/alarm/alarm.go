@@ -1,12 +1,16 @@
 // Package alarm is CloudWatch's alarm rules, as pure functions.
 //
-// Parse reads what `aws cloudwatch describe-alarms` prints into Alarms, and
+// Read reads what `aws cloudwatch describe-alarms` prints into a Set of alarms, and
 // refuses what cannot be judged with the file, the line and the remedy.
 // Alarm.Compile makes an Alarm ready: it names the metrics to fetch (Inputs),
 // how many periods of each (Range) and how often to look (Every). Whoever holds
 // the metrics turns one period of samples, a Distribution, into a Point by the
 // input's Statistic; Compiled.Points carries out the metric math; and
 // Compiled.Evaluate decides the State, with a Reason.
+//
+// A Composite alarm's state follows from the states of others by its Rule;
+// SortComposites puts them in an order in which each can be judged after those it
+// needs, and a Suppression decides when its actions are held back.
 //
 // Nothing here reads a clock, a network or a global: the same points always
 // give the same state, on the simulated stage and on any other.
@@ -88,8 +92,12 @@ type Compiled struct {
 	// Period is the length of one point.
 	Period time.Duration
 	// Every is how often the alarm is evaluated: 10 s for periods of 10, 20
-	// and 30 s, else one minute, over windows of whole periods that end at
-	// the moment of evaluation (so they slide when Period is longer).
+	// and 30 s; an hour where EvaluationPeriods of Period are together more
+	// than a day; else one minute. The windows are whole periods that end at
+	// the moment of evaluation, so they slide when Period is longer: the user
+	// guide ("Evaluating an alarm") has a period of 5 minutes judged at the
+	// end of minute 5 on minutes 1 to 5, and at the end of minute 6 on 2 to 6,
+	// and alarms over several days once per hour, on what there was until then.
 	Every time.Duration
 	// Range is how many points an evaluation looks at, oldest to newest.
 	// See rangeBeyond for where the number comes from.

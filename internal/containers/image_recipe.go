@@ -87,6 +87,7 @@ func DefaultImageRecipes() []ImageRecipe {
 		postgresRecipe{Major: "17", Suite: "trixie"},
 		toxiproxyRecipe{},
 		reaperRecipe{},
+		borderRecipe{},
 	}
 }
 

@@ -80,6 +80,7 @@ type Stage struct {
 	background sync.WaitGroup
 
 	mu         sync.Mutex
+	border     *border           // nil where calls to the outside are refused without being named
 	exits      map[string]func() // what to do when the container with that ID exits
 	services   map[string]*service
 	versions   map[string]*version
@@ -227,6 +228,9 @@ func (s *Stage) raise(ctx context.Context) (err error) {
 	if err := s.planServices(); err != nil {
 		return err
 	}
+	if err := s.planBorder(ctx); err != nil {
+		return err
+	}
 	s.watchEngine()
 	external, err := s.startCloudWatch(ctx)
 	if err != nil {
@@ -243,6 +247,7 @@ func (s *Stage) raise(ctx context.Context) (err error) {
 		return fmt.Errorf("start monitoring: %w", err)
 	}
 	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error { return s.startBorder(ctx) })
 	all.Go(func() error { return s.startServices(ctx) })
 	all.Go(func() error { return s.startBalancer(ctx) })
 	all.Go(func() (err error) {

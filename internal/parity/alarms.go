@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,27 +13,28 @@ import (
 )
 
 // alarms compares the alarms of the rehearsal with production's, field by field: those
-// that decide when an alarm goes off, not whom it calls.
+// that decide when an alarm goes off and whether it calls anybody, not whom.
 func (c *comparison) alarms() {
 	staging, production := byName(c.staging.Alarms), byName(c.production.Alarms)
-	for _, a := range c.production.Alarms {
-		if staging[a.AlarmName] == nil {
-			c.alarm(a.AlarmName, presence, "missing", "there")
+	for _, name := range slices.Sorted(maps.Keys(production)) {
+		if staging[name] == nil {
+			c.alarm(name, presence, "missing", "there")
 		}
 	}
-	for _, a := range c.staging.Alarms {
-		p := production[a.AlarmName]
-		if p == nil {
-			c.alarm(a.AlarmName, presence, "there", "missing")
+	for _, name := range slices.Sorted(maps.Keys(staging)) {
+		mine, theirs := staging[name], production[name]
+		if theirs == nil {
+			c.alarm(name, presence, "there", "missing")
 			continue
 		}
-		mine, theirs := alarmFacts(a), alarmFacts(*p)
-		for i := range mine {
-			if mine[i].value == theirs[i].value {
+		fields := maps.Clone(mine)
+		maps.Copy(fields, theirs)
+		for _, f := range slices.Sorted(maps.Keys(fields)) {
+			if mine[f] == theirs[f] {
 				c.ledger.Same++
 				continue
 			}
-			c.alarm(a.AlarmName, mine[i].field, mine[i].value, theirs[i].value)
+			c.alarm(name, f, mine[f], theirs[f])
 		}
 	}
 }
@@ -42,40 +44,45 @@ func (c *comparison) alarm(name, field, staging, production string) {
 	c.add(Difference{Service: "alarms", Field: name + "." + field, Staging: show(staging), Production: show(production), Touches: Touch{TouchAlarm, name}})
 }
 
-func byName(all []alarm.Alarm) map[string]*alarm.Alarm {
-	out := map[string]*alarm.Alarm{}
-	for i := range all {
-		out[all[i].AlarmName] = &all[i]
+// byName is the fields of each alarm.
+func byName(set *alarm.Set) map[string]map[string]string {
+	out := map[string]map[string]string{}
+	if set == nil {
+		return out
+	}
+	for _, a := range set.Alarms {
+		out[a.AlarmName] = alarmFacts(a)
+	}
+	for _, a := range set.Composites {
+		out[a.AlarmName] = compositeFacts(a)
 	}
 	return out
 }
 
-type alarmFact struct{ field, value string }
-
-// alarmFacts are in the same order for every alarm. What AWS leaves out has its default.
-func alarmFacts(a alarm.Alarm) []alarmFact {
+// alarmFacts are the fields of a metric alarm. What AWS leaves out has its default.
+func alarmFacts(a alarm.Alarm) map[string]string {
 	number := func(n int) string {
 		if n == 0 {
 			return ""
 		}
 		return strconv.Itoa(n)
 	}
-	return []alarmFact{
-		{"Namespace", a.Namespace},
-		{"MetricName", a.MetricName},
-		{"Dimensions", dimensions(a.Dimensions)},
-		{"Statistic", cmp.Or(a.Statistic, a.ExtendedStatistic)},
-		{"Period", number(a.Period)},
-		{"Unit", a.Unit},
-		{"Metrics", queries(a.Metrics)},
-		{"EvaluationPeriods", number(a.EvaluationPeriods)},
-		{"DatapointsToAlarm", number(cmp.Or(a.DatapointsToAlarm, a.EvaluationPeriods))},
-		{"Threshold", strconv.FormatFloat(a.Threshold, 'g', -1, 64)},
-		{"ThresholdMetricId", a.ThresholdMetricId},
-		{"ComparisonOperator", a.ComparisonOperator},
-		{"TreatMissingData", cmp.Or(a.TreatMissingData, "missing")},
-		{"EvaluateLowSampleCountPercentile", cmp.Or(a.EvaluateLowSampleCountPercentile, "evaluate")},
-		{"ActionsEnabled", strconv.FormatBool(a.ActionsEnabled)},
+	return map[string]string{
+		"Namespace":                        a.Namespace,
+		"MetricName":                       a.MetricName,
+		"Dimensions":                       dimensions(a.Dimensions),
+		"Statistic":                        cmp.Or(a.Statistic, a.ExtendedStatistic),
+		"Period":                           number(a.Period),
+		"Unit":                             a.Unit,
+		"Metrics":                          queries(a.Metrics),
+		"EvaluationPeriods":                number(a.EvaluationPeriods),
+		"DatapointsToAlarm":                number(cmp.Or(a.DatapointsToAlarm, a.EvaluationPeriods)),
+		"Threshold":                        strconv.FormatFloat(a.Threshold, 'g', -1, 64),
+		"ThresholdMetricId":                a.ThresholdMetricId,
+		"ComparisonOperator":               a.ComparisonOperator,
+		"TreatMissingData":                 cmp.Or(a.TreatMissingData, "missing"),
+		"EvaluateLowSampleCountPercentile": cmp.Or(a.EvaluateLowSampleCountPercentile, "evaluate"),
+		"ActionsEnabled":                   strconv.FormatBool(a.ActionsEnabled),
 	}
 }
 
@@ -100,4 +107,22 @@ func queries(all []alarm.MetricDataQuery) string {
 	}
 	slices.Sort(out)
 	return strings.Join(out, " ")
+}
+
+// compositeFacts are the fields of a composite alarm.
+func compositeFacts(a alarm.Composite) map[string]string {
+	suppressor := a.ActionsSuppressor
+	if i := strings.LastIndex(suppressor, ":alarm:"); i >= 0 { // an ARN is of one account
+		suppressor = suppressor[i+len(":alarm:"):]
+	}
+	facts := map[string]string{
+		"AlarmRule":         strings.Join(strings.Fields(a.AlarmRule), " "),
+		"ActionsEnabled":    strconv.FormatBool(a.ActionsEnabled),
+		"ActionsSuppressor": suppressor,
+	}
+	if suppressor != "" {
+		facts["ActionsSuppressorWaitPeriod"] = strconv.Itoa(a.ActionsSuppressorWaitPeriod)
+		facts["ActionsSuppressorExtensionPeriod"] = strconv.Itoa(a.ActionsSuppressorExtensionPeriod)
+	}
+	return facts
 }

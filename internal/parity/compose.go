@@ -22,6 +22,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	"go.yaml.in/yaml/v3"
 
+	"rehearsal/internal/alarm"
 	"rehearsal/internal/stage"
 )
 
@@ -31,7 +32,7 @@ const composeTells = "image command entrypoint environment cpu memory replicas h
 // Staging is the staging copy: the Compose file with the set-up of rehearsal.yaml.
 func Staging(p *types.Project, setup *stage.Setup) *Copy {
 	c := composeCopy(p, strings.Join(p.ComposeFiles, ", "))
-	c.Alarms, c.LogGroup = setup.Alarms, setup.Monitoring.LogGroup
+	c.Alarms, c.LogGroup = &alarm.Set{Alarms: setup.Alarms, Composites: setup.Composites}, setup.Monitoring.LogGroup
 	for name, s := range c.Services {
 		engineFacts(s, p.Services[name])
 	}

@@ -28,7 +28,7 @@ import (
 type Copy struct {
 	Source   string              // where it was read, for people: "production.json"
 	Services map[string]*Service // by their names in the Compose file of the staging copy
-	Alarms   []alarm.Alarm
+	Alarms   *alarm.Set          // nil where they are not described
 	// Hosts are the names at which the services of this copy find each other.
 	Hosts map[string]bool
 	// together says that the services are containers of one task or pod.

@@ -268,10 +268,10 @@ func TestAlarmsFieldByField(t *testing.T) {
 		{AlarmName: "mine", ActionsEnabled: true},
 	}
 	production := read(t, described(task))
-	production.Alarms = []alarm.Alarm{
+	production.Alarms = &alarm.Set{Alarms: []alarm.Alarm{
 		{AlarmName: "errors", Threshold: 2.5, EvaluationPeriods: 3, Period: 60, ComparisonOperator: "GreaterThanThreshold", ActionsEnabled: true, AlarmActions: []string{"b"}, AlarmDescription: "other"},
 		{AlarmName: "theirs", ActionsEnabled: true},
-	}
+	}}
 	l := compare(t, compose, production, func(o *parity.Options) { o.Setup.Alarms = staging })
 	assert.Equal(t, []string{
 		"open alarms errors.Threshold: staging 1, production 2.5",
@@ -280,7 +280,14 @@ func TestAlarmsFieldByField(t *testing.T) {
 	}, list(l)[:3])
 	assert.Equal(t, parity.Touch{Kind: parity.TouchAlarm, Name: "errors"}, l.Differences[0].Touches)
 
-	production.Alarms = []alarm.Alarm{}
+	production.Alarms.Composites = []alarm.Composite{{AlarmName: "worst", AlarmRule: "ALARM(errors)  OR\nALARM(theirs)", ActionsEnabled: true, ActionsSuppressor: "arn:aws:cloudwatch:eu-west-1:1:alarm:mute"}}
+	l = compare(t, compose, production, func(o *parity.Options) {
+		o.Setup.Alarms = staging
+		o.Setup.Composites = []alarm.Composite{{AlarmName: "worst", AlarmRule: "ALARM(errors) OR ALARM(theirs)", ActionsSuppressor: "mute"}}
+	})
+	assert.Equal(t, "open alarms worst.ActionsEnabled: staging false, production true", list(l)[3])
+
+	production.Alarms = &alarm.Set{}
 	assert.Len(t, compare(t, compose, production, func(o *parity.Options) { o.Setup.Alarms = staging }).Of(parity.Open), 2, "an export without alarms is one")
 	production.Alarms = nil
 	assert.Empty(t, compare(t, compose, production, func(o *parity.Options) { o.Setup.Alarms = staging }).Of(parity.Open), "no export is none")

@@ -87,10 +87,10 @@ func Read(ctx context.Context, s Sources, service string) (*Copy, error) {
 	}
 	if s.Alarms == nil {
 		c.Notes = append(c.Notes, "alarms: production.alarms names no output of `aws cloudwatch describe-alarms`")
-	} else if c.Alarms, err = alarm.Parse(s.Alarms.Name, s.Alarms.Data); err != nil {
+	} else if set, err := alarm.Read(s.Alarms.Name, s.Alarms.Data); err != nil {
 		errs = append(errs, err)
-	} else if c.Alarms == nil {
-		c.Alarms = []alarm.Alarm{}
+	} else {
+		c.Alarms = &set
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

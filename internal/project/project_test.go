@@ -132,7 +132,7 @@ func TestEveryFieldArrives(t *testing.T) {
 	assert.Equal(t, parity.Fact{Value: "128 MiB"}, p.Production.Services["shop"].Facts["memory"])
 	assert.Equal(t, parity.Fact{Value: "/ready"}, p.Production.Services["shop"].Facts["balancer.path"])
 	assert.Equal(t, parity.Fact{Value: "17.4"}, p.Production.Services["database"].Facts["version"])
-	assert.Equal(t, p.Setup.Alarms, p.Production.Alarms)
+	assert.Equal(t, p.Setup.Alarms, p.Production.Alarms.Alarms)
 	assert.Empty(t, p.Production.Notes, "all is compared")
 	assert.Len(t, p.Waivers, 3)
 	assert.Equal(t, "shop cpu", p.Waivers[0].What)
@@ -152,6 +152,29 @@ func TestFactsForTheLintOfAPlan(t *testing.T) {
 	for _, l := range p.Plan.Lint(f) {
 		assert.NotEqual(t, release.Error, l.Severity, "%v", l)
 	}
+}
+
+func TestCompositeAlarmsArrive(t *testing.T) {
+	c := copied(t)
+	data, err := os.ReadFile(filepath.Join(fixtures, "alarms.json"))
+	require.NoError(t, err)
+	change := func(rule string) {
+		c.write("alarms.json", strings.Replace(string(data), `"CompositeAlarms": []`, `"CompositeAlarms": [{"AlarmName": "shop-is-ill", "AlarmRule": "`+rule+`"}]`, 1))
+	}
+	change("ALARM(shop-5xx-rate) OR ALARM(shop-p99-latency)")
+	p, err := c.load(t.Context())
+	require.NoError(t, err)
+	require.Len(t, p.Setup.Composites, 1)
+	assert.Equal(t, "shop-is-ill", p.Setup.Composites[0].AlarmName)
+	assert.Contains(t, p.Setup.AlarmNames(), "shop-is-ill")
+	f := p.Facts(time.Date(2026, 1, 6, 12, 0, 0, 0, time.UTC))
+	p.Plan.Alarms = []string{"shop-is-ill"}
+	for _, l := range p.Plan.Lint(f) {
+		assert.NotEqual(t, release.Error, l.Severity, "%v", l)
+	}
+	change("ALARM(shop-5xx)")
+	_, err = c.load(t.Context())
+	assert.ErrorContains(t, err, `alarms.json:267: alarm "shop-is-ill": AlarmRule: there is no alarm "shop-5xx" in the file`)
 }
 
 func TestWhatIsLeftOutHasADefault(t *testing.T) {
