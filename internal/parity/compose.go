@@ -267,6 +267,11 @@ func (f File) explain(err error) error {
 	if m := badVariable.FindStringSubmatch(text); m != nil {
 		text = m[1] + ": its $ is neither of a variable, ${NAME}, nor doubled, $$"
 	}
+	for _, before := range []string{"in variable name", "unterminated quoted value"} { // a line of an env file follows
+		if said, _, quotes := strings.Cut(text, before); quotes {
+			text = said + before
+		}
+	}
 	line := 1
 	if path := elementPath.FindString(text); path != "" {
 		line = f.line(strings.FieldsFunc(path, func(r rune) bool { return strings.ContainsRune(".[]", r) }))

@@ -165,6 +165,17 @@ networks: {outside: {external: true}}
 	assert.NotContains(t, strings.Join(got, "\n"), "environment.PORT")
 }
 
+func TestAMistakeInAnEnvFileDoesNotShowIt(t *testing.T) {
+	for _, name := range []string{"shop.env", ".env"} {
+		for _, line := range []string{"SIGNING*KEY=hunter2", "KEY='hunter2"} {
+			s := composeFile(t, "services: {shop: {image: a, env_file: shop.env}}", map[string]string{"shop.env": "A=1", name: line})
+			_, err := parity.Read(t.Context(), s, "shop")
+			require.ErrorContains(t, err, name)
+			assert.NotContains(t, err.Error(), "hunter2")
+		}
+	}
+}
+
 func TestNamesThatDiffer(t *testing.T) {
 	text := replaced(t, task, `"containerDefinitions": [{`, `"containerDefinitions": [{"name": "db", "image": "postgres:17"}, {`)
 	text = replaced(t, text, `"name": "shop", "image"`, `"name": "app", "image"`)
