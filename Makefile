@@ -20,7 +20,7 @@ REHEARSE := bin/rehearse
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help verify test test-containers knownbad bench fuzz lint race doctor plan check steps build image clean
+.PHONY: help verify test test-containers knownbad bench fuzz lint race doctor plan parity check steps build image clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ doctor: build ## what a rehearsal needs of this machine, and what is missing
 
 plan: build ## the shop's release plan, as people read it
 	@$(REHEARSE) plan --file $(FILE)
+
+parity: build ## the staging copy beside production: what differs, and what of it is wanted
+	@$(REHEARSE) parity --file $(FILE)
 
 check: build ## may VERSION be released? (CHECK_STAGE=sim|containers)
 	@$(REHEARSE) check --file $(FILE) --stage $(CHECK_STAGE) --seed $(SEED) --pace $(PACE) $(VERSION)

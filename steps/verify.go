@@ -15,6 +15,7 @@ import (
 
 	"rehearsal/internal/check"
 	"rehearsal/internal/containers"
+	"rehearsal/internal/parity"
 	"rehearsal/internal/project"
 	"rehearsal/internal/stage"
 	"rehearsal/sim"
@@ -38,8 +39,10 @@ type Rehearsal struct {
 	AWS        *containers.AWSAccount
 	Report     string
 	Break      Breakage
-	Notify     func(stageName string, n Notice)
-	Progress   func(string) // one line each
+	// Parity is what the comparison with production needs beside the project.
+	Parity   ParityOptions
+	Notify   func(stageName string, n Notice)
+	Progress func(string) // one line each
 	// Engine finds the container engine, when the containers' turn comes.
 	Engine func(ctx context.Context) (*containers.Engine, error)
 }
@@ -53,6 +56,8 @@ type Verification struct {
 	Skipped    int      // how many scenarios were left to the simulated stage by ContainerTags
 	Seed       uint64
 	Pace       float64
+	// Parity is what differs from production; nil where nothing describes it.
+	Parity *parity.Ledger
 }
 
 // A Comparison is what the simulation predicted of a scenario beside what the
@@ -77,16 +82,16 @@ const (
 )
 
 // Status is the exit status: the input before promises, promises before what could
-// not be concluded.
+// not be concluded. That the staging copy is like production is a promise.
 func (v *Verification) Status() int {
 	has := func(f func(*Result) bool) bool { return slices.ContainsFunc(v.Results, f) }
 	switch {
 	case has(func(r *Result) bool { return r.Input }) || len(v.Results) == 0 && len(v.Unverified) == 0:
 		return ExitInput
-	case has(func(r *Result) bool { return r.Verdict == check.Failed }),
+	case has(func(r *Result) bool { return r.Verdict == check.Failed }), ParityStatus(v.Parity) == ExitBroken,
 		slices.ContainsFunc(v.Compared, func(c Comparison) bool { return len(c.Apart()) > 0 }):
 		return ExitBroken
-	case has(func(r *Result) bool { return r.Verdict == check.Inconclusive }), len(v.Unverified) > 0:
+	case has(func(r *Result) bool { return r.Verdict == check.Inconclusive }), len(v.Unverified) > 0, ParityStatus(v.Parity) == ExitInconclusive:
 		return ExitInconclusive
 	}
 	return ExitVerified
@@ -99,7 +104,8 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Verification{Specs: specs, Seed: r.Seed, Pace: r.Pace}
+	v := &Verification{Specs: specs, Seed: r.Seed, Pace: r.Pace, Parity: Parity(r.Project, specs, r.Parity)}
+	r.sayParity(v.Parity)
 	keep, closeKeep, err := r.keepResults()
 	if err != nil {
 		return nil, err

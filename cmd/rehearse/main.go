@@ -57,6 +57,7 @@ Exit status: 0 verified, 1 a promise was broken, 2 the input is wrong,
 		doctorCommand(),
 		knownBadCommand(),
 		checkCommand(),
+		parityCommand(),
 		cloudwatchCommand(),
 	)
 	return root

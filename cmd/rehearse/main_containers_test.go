@@ -55,7 +55,7 @@ func start(t *testing.T, env []string, args ...string) *started {
 	docker, err := testcontainers.NewDockerClientWithOpts(context.Background())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = docker.Close() })
-	s := &started{cmd: exec.Command(rehearse, args...), out: &lockedBuffer{}, session: uuid.NewString(), docker: docker}
+	s := &started{cmd: exec.Command(rehearse, dated(args)...), out: &lockedBuffer{}, session: uuid.NewString(), docker: docker}
 	s.cmd.Env = append(append(os.Environ(), "TESTCONTAINERS_SESSION_ID="+s.session), env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 	require.NoError(t, s.cmd.Start())

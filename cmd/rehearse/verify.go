@@ -99,10 +99,15 @@ func planErrors(p *project.Project, plan *release.Plan) (errs []error) {
 
 func verifyCommand() *cobra.Command {
 	f := &flags{}
+	var day string
 	c := &cobra.Command{
 		Use:   "verify [features...]",
 		Short: "Run the scenarios on the simulated stage and in containers",
 		RunE: func(c *cobra.Command, features []string) error {
+			today, err := dayOf(day)
+			if err != nil {
+				return err
+			}
 			r, err := f.rehearsal(c.Context(), features)
 			if err != nil {
 				return err
@@ -112,10 +117,12 @@ func verifyCommand() *cobra.Command {
 					return err
 				}
 			}
+			r.Parity.Today = today
 			return verify(c.Context(), r, c.OutOrStdout())
 		},
 	}
 	f.add(c)
+	addToday(c, &day)
 	c.Flags().Float64Var(&f.pace, "pace", 60, "how many times faster than the wall release time runs in containers while nothing but waiting happens")
 	c.Flags().IntVar(&f.parallel, "parallel", 3, "how many scenarios run at once in containers")
 	c.Flags().StringVar(&f.containerTags, "container-tags", "", "of the scenarios selected, those to run in containers too (default: all)")
@@ -145,16 +152,26 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
 		}
 	}
 	view.Line("Rehearsing the releases of %s (seed %d)", r.Project.Setup.Service, r.Seed)
+	digests, done := localDigests(ctx)
+	r.Parity.Key, r.Parity.Digests = fingerprintKey(), digests
 	v, err := r.Verify(ctx)
+	done()
 	view.Close()
 	if v != nil {
 		var b bytes.Buffer
-		report.Summary(&b, summary(v, clock.Since(began)))
+		run := summary(v, clock.Since(began))
+		if run.Parity == nil {
+			run.NotCompared = notCompared(r.Project)
+		}
+		report.Summary(&b, run)
 		if _, werr := out.Write(b.Bytes()); werr != nil {
 			return werr
 		}
 		if r.Report != "" {
 			if werr := os.WriteFile(filepath.Join(r.Report, "summary.txt"), b.Bytes(), 0o644); werr != nil {
+				return werr
+			}
+			if werr := keepParity(r.Report, v.Parity); werr != nil {
 				return werr
 			}
 		}
@@ -210,7 +227,7 @@ func summary(v *steps.Verification, took time.Duration) report.Run {
 			histories = append(histories, r.History)
 		}
 	}
-	run := report.Run{Outside: report.OutsideOf(histories), Took: took, Seed: v.Seed, Unverified: v.Unverified, Skipped: v.Skipped, Status: v.Status()}
+	run := report.Run{Outside: report.OutsideOf(histories), Took: took, Seed: v.Seed, Unverified: v.Unverified, Skipped: v.Skipped, Status: v.Status(), Parity: v.Parity}
 	for _, r := range v.Results {
 		s := report.Scenario{
 			Stage: r.Stage, Where: r.Spec.Where(), Feature: r.Spec.Feature, Name: r.Spec.Name, Verdict: r.Verdict, Input: r.Input,

@@ -58,7 +58,7 @@ func LoadCompose(ctx context.Context, path string) (*types.Project, error) {
 
 	environment, err := dotenv.GetEnvFromFile(map[string]string{}, dotFile(folder))
 	if err != nil {
-		return nil, &ComposeError{filepath.Join(filepath.Dir(path), ".env"), 0, err.Error()}
+		return nil, &ComposeError{filepath.Join(filepath.Dir(path), ".env"), 0, withoutValues(err.Error())}
 	}
 	details := types.ConfigDetails{
 		WorkingDir:  folder,
@@ -224,9 +224,20 @@ func (f *composeFile) explain(err error) error {
 	return f.locate(strings.Join(strings.Fields(text), " "))
 }
 
+// withoutValues leaves out what the loader quotes of a value: it may be a secret.
+func withoutValues(text string) string {
+	for _, before := range []string{"with another $.", "in variable name", "unterminated quoted value"} {
+		if said, _, quotes := strings.Cut(text, before); quotes {
+			return said + before
+		}
+	}
+	return text
+}
+
 // locate finds the line that one message of the loader is about.
 func (f *composeFile) locate(text string) error {
-	e := &ComposeError{File: f.path, Text: text}
+	e := &ComposeError{File: f.path, Text: withoutValues(text)}
+	text = e.Text
 	switch {
 	case strings.Contains(text, "yaml: "):
 		why := text[strings.Index(text, "yaml: ")+len("yaml: "):]

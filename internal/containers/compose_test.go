@@ -97,6 +97,24 @@ func TestMistakesInAComposeFile(t *testing.T) {
 	require.ErrorContains(t, err, "nowhere/compose.yaml: there is no such file")
 }
 
+func TestAMistakeInAValueDoesNotShowTheValue(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "compose.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("services:\n  shop:\n    image: a\n    environment:\n      SIGNING_KEY: 'hunter2${x!y'\n"), 0o600))
+	_, err := LoadCompose(t.Context(), file)
+	require.ErrorContains(t, err, ":5: invalid interpolation format for services.shop.environment.SIGNING_KEY")
+	assert.NotContains(t, err.Error(), "hunter2")
+
+	require.NoError(t, os.WriteFile(file, []byte("services:\n  shop:\n    image: a\n    env_file: shop.env\n"), 0o600))
+	for _, name := range []string{"shop.env", ".env"} {
+		for _, line := range []string{"SIGNING*KEY=hunter2", "KEY='hunter2"} {
+			require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(file), name), []byte("GOOD=1\n"+line+"\n"), 0o600))
+			_, err = LoadCompose(t.Context(), file)
+			require.ErrorContains(t, err, ": line ", name)
+			assert.NotContains(t, err.Error(), "hunter2", name)
+		}
+	}
+}
+
 func TestVariablesOfAComposeFileComeFromBesideIt(t *testing.T) {
 	t.Setenv("TAG", "of-the-shell")
 	file := writeCompose(t, `

@@ -32,6 +32,8 @@ type yamlFile struct {
 	Monitoring   yamlMonitoring            `yaml:"monitoring"`
 	Simulation   yamlModel                 `yaml:"simulation"`
 	Tolerance    yamlTolerance             `yaml:"tolerance"`
+	Production   yamlProduction            `yaml:"production"`
+	Waivers      string                    `yaml:"waivers"`
 }
 
 type yamlVersion struct {
@@ -176,12 +178,21 @@ type yamlTolerance struct {
 	Failed  percent  `yaml:"failed"`
 }
 
+type yamlProduction struct {
+	Description  filenames            `yaml:"description"`
+	Databases    map[string]filenames `yaml:"databases"`
+	TargetGroups string               `yaml:"targetGroups"`
+	Alarms       string               `yaml:"alarms"`
+	Containers   map[string]string    `yaml:"containers"`
+}
+
 // What is not just text or true says what it wants.
 type (
-	whole    int           // the library would cut 1.5 off
-	duration time.Duration // "90s" or "5m", above 0
-	percent  float64       // "50%", above 0; a bare number is percent too
-	size     int64         // "128MiB", in bytes
+	whole     int           // the library would cut 1.5 off
+	duration  time.Duration // "90s" or "5m", above 0
+	percent   float64       // "50%", above 0; a bare number is percent too
+	size      int64         // "128MiB", in bytes
+	filenames []string      // of files: one, or a list
 )
 
 // UnmarshalYAML reads a whole number.
@@ -228,6 +239,21 @@ func (s *size) UnmarshalYAML(n *yaml.Node) error {
 		return mistake(n, "%s is not a size: write it as 64KiB or 128MiB", said(n))
 	}
 	*s = size(v)
+	return nil
+}
+
+// UnmarshalYAML reads one name or a list of them.
+func (l *filenames) UnmarshalYAML(n *yaml.Node) error {
+	items := []*yaml.Node{n}
+	if n.Kind == yaml.SequenceNode {
+		items = n.Content
+	}
+	for _, item := range items {
+		if item.Kind != yaml.ScalarNode || item.Value == "" {
+			return mistake(item, "want the name of a file, or a list of them, not %s", said(item))
+		}
+		*l = append(*l, item.Value)
+	}
 	return nil
 }
 

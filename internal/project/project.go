@@ -24,6 +24,7 @@ import (
 	"rehearsal/internal/alarm"
 	"rehearsal/internal/check"
 	"rehearsal/internal/containers"
+	"rehearsal/internal/parity"
 	"rehearsal/internal/release"
 	"rehearsal/internal/stage"
 )
@@ -39,6 +40,10 @@ type Project struct {
 	Features  string                   // the folder of the specs
 	Phrases   []Phrase                 // the team's own
 	Tolerance check.Tolerance
+	// Production is what the staging copy is compared with; nil where nothing describes
+	// it.
+	Production *parity.Copy
+	Waivers    []parity.Waiver // of differences from it
 }
 
 // Load reads file and every file that it names.
@@ -83,6 +88,7 @@ func (r *reader) project(f yamlFile) *Project {
 	if f.Phrases != "" {
 		p.Phrases = r.phrases(f.Phrases)
 	}
+	r.production(p, f)
 	if f.Features != "" {
 		p.Features = r.path(f.Features)
 		if _, err := os.Stat(p.Features); err != nil {

@@ -18,6 +18,7 @@ import (
 	"rehearsal/internal/alarm"
 	"rehearsal/internal/check"
 	"rehearsal/internal/containers"
+	"rehearsal/internal/parity"
 	"rehearsal/internal/project"
 	"rehearsal/internal/release"
 	"rehearsal/internal/stage"
@@ -126,6 +127,15 @@ func TestEveryFieldArrives(t *testing.T) {
 		ClientTimeout: 2 * time.Second, ShiftTime: 10 * time.Millisecond, DrainTime: time.Second, ErrorLogs: 1,
 	}, s.Model)
 	assert.Equal(t, check.Tolerance{Detect: 90 * time.Second, Restore: 2 * time.Minute, Failed: 3}, p.Tolerance)
+
+	require.NotNil(t, p.Production)
+	assert.Equal(t, parity.Fact{Value: "128 MiB"}, p.Production.Services["shop"].Facts["memory"])
+	assert.Equal(t, parity.Fact{Value: "/ready"}, p.Production.Services["shop"].Facts["balancer.path"])
+	assert.Equal(t, parity.Fact{Value: "17.4"}, p.Production.Services["database"].Facts["version"])
+	assert.Equal(t, p.Setup.Alarms, p.Production.Alarms.Alarms)
+	assert.Empty(t, p.Production.Notes, "all is compared")
+	assert.Len(t, p.Waivers, 3)
+	assert.Equal(t, "shop cpu", p.Waivers[0].What)
 }
 
 func TestFactsForTheLintOfAPlan(t *testing.T) {
@@ -189,6 +199,8 @@ traffic: {rate: 1, requests: [{name: browse, weight: 1, path: /products}]}
 	assert.Empty(t, p.Features)
 	assert.Zero(t, p.Tolerance)
 	assert.Zero(t, p.Setup.Monitoring)
+	assert.Nil(t, p.Production)
+	assert.Nil(t, p.Waivers)
 }
 
 func TestAFileMayBeNamedByItsWholePath(t *testing.T) {
@@ -216,6 +228,13 @@ func copied(t *testing.T) *spoilt {
 	data, err := os.ReadFile("testdata/rehearsal.yaml")
 	require.NoError(t, err)
 	c.write("rehearsal.yaml", string(data))
+	for name, from := range map[string]string{
+		"production-database.json": "testdata/production-database.json", "production-groups.json": "testdata/production-groups.json", "production-alarms.json": fixtures + "/alarms.json",
+	} {
+		data, err := os.ReadFile(from)
+		require.NoError(t, err)
+		c.write(name, string(data))
+	}
 	require.NoError(t, os.Mkdir(filepath.Join(root, "features"), 0o755))
 	return c
 }
@@ -268,7 +287,7 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		want    string // after file and line
 	}{
 		{"unknown key", "features: ../features", "feature: ../features", "",
-			`unknown key "feature": here may be compose, service, alarms, plan, plans, features, phrases, versions, images, health, dependencies, traffic, smoke, migrations, monitoring, simulation, tolerance`},
+			`unknown key "feature": here may be compose, service, alarms, plan, plans, features, phrases, versions, images, health, dependencies, traffic, smoke, migrations, monitoring, simulation, tolerance, production, waivers`},
 		{"unknown key inside", "  interval: 10s", "  intervall: 10s", "",
 			`unknown key "intervall": here may be path, port, interval, healthy, unhealthy, timeout, deadline, drain`},
 		{"unknown key of a list", "method: POST\n      path: /orders", "metod: POST\n      path: /orders", "",
@@ -343,6 +362,13 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		{"request without a name", "smoke:\n  - {name: browse, ", "smoke:\n  - {", "  - {method", `smoke: a request needs a name`},
 		{"no HTTP status", "    expect: 201", "    expect: 20", "", `smoke: the request "order" expects 20, which is not an HTTP status`},
 		{"fewer than no logs", "  errorLogs: 1", "  errorLogs: -1", "", `simulation: errorLogs -1: must be at least 0`},
+
+		{"production without a description", "  description: [production.json]\n", "", "production:", "production: needs \"description\", a file or a list of files: " + parity.Want},
+		{"no description", "description: [production.json]", "description: [{}]", "", `want the name of a file, or a list of them, not a mapping`},
+		{"description missing", "description: [production.json]", "description: prod.json", "", "production: there is no file prod.json: want " + parity.Want},
+		{"unknown key of production", "  targetGroups: production", "  targetgroups: production", "", `unknown key "targetgroups": here may be description, databases, targetGroups, alarms, containers`},
+		{"a database that is no service", "    database: production", "    db: production", "", `production: the compose file has no service "db": it has ["database" "payments" "shop"]`},
+		{"waivers missing", "waivers: waivers.yaml", "waivers: waiver.yaml", "", "waivers: there is no file waiver.yaml: want the waivers of differences from production"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := copied(t)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rehearsal/internal/check"
+	"rehearsal/internal/parity"
 	"rehearsal/internal/stage"
 )
 
@@ -21,6 +22,10 @@ type Run struct {
 	Took       time.Duration
 	Seed       uint64
 	Status     int // the exit status
+	// Parity is what differs from production; nil where nothing describes it, and then
+	// NotCompared says so.
+	Parity      *parity.Ledger
+	NotCompared string
 }
 
 // A Scenario is one scenario on one stage.
@@ -71,6 +76,7 @@ type Comparison struct {
 // Summary prints a run: what went wrong first, then predicted beside measured, then
 // what was not verified, and the verdict last, where the eye is.
 func Summary(w io.Writer, r Run) {
+	unlike(w, r.Parity)
 	for _, s := range r.Scenarios {
 		if s.Verdict != check.Passed {
 			broken(w, s)
@@ -86,6 +92,10 @@ func Summary(w io.Writer, r Run) {
 	if r.Skipped > 0 {
 		fmt.Fprintf(w, "\n%d scenarios were left to the simulated stage, as asked (make verify THOROUGH=1\nrehearses all in containers)\n", r.Skipped)
 	}
+	if r.NotCompared != "" {
+		fmt.Fprintln(w)
+		say(w, "", "%s", r.NotCompared)
+	}
 	counts := map[string]map[check.Verdict]int{}
 	var stages []string
 	for _, s := range r.Scenarios {
@@ -99,6 +109,9 @@ func Summary(w io.Writer, r Run) {
 	for _, st := range stages {
 		c := counts[st]
 		fmt.Fprintf(w, "%-10s  %d passed, %d failed, %d inconclusive\n", st, c[check.Passed], c[check.Failed], c[check.Inconclusive])
+	}
+	if r.Parity != nil {
+		fmt.Fprintf(w, "%-10s  %s\n", "parity", counted(r.Parity))
 	}
 	took := r.Took.Round(100 * time.Millisecond)
 	if r.Took < time.Second {

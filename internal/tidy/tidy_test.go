@@ -35,8 +35,9 @@ var imports = []struct {
 	{"internal/check", []string{"internal/stage", "internal/alarm"}, "checks only read histories"},
 	{"sim", []string{"internal/stage", "internal/alarm", "internal/cloudwatch"}, "the simulated stage is a world for the release logic, not a second one"},
 	{"internal/containers", []string{"internal/stage", "internal/alarm", "internal/cloudwatch", "internal/clock"}, "the container stage is a world for the release logic, not a second one"},
-	{"internal/report", []string{"internal/stage", "internal/check", "internal/alarm", "internal/clock", "internal/release"}, "reports only read"},
-	{"internal/project", []string{"internal/alarm", "internal/stage", "internal/release", "internal/check", "internal/containers"}, "it reads what users write and runs nothing"},
+	{"internal/parity", []string{"internal/stage", "internal/alarm", "internal/ecs"}, "it compares descriptions: it runs nothing and asks no engine"},
+	{"internal/report", []string{"internal/stage", "internal/check", "internal/alarm", "internal/clock", "internal/release", "internal/parity"}, "reports only read"},
+	{"internal/project", []string{"internal/alarm", "internal/stage", "internal/release", "internal/check", "internal/containers", "internal/parity"}, "it reads what users write and runs nothing"},
 	{"internal/scaffold", []string{"internal/alarm", "internal/stage", "internal/release", "internal/project", "internal/containers", "internal/ecs"}, "it writes what users go on from, and runs nothing"},
 }
 
