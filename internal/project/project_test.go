@@ -168,7 +168,7 @@ func TestCompositeAlarmsArrive(t *testing.T) {
 	assert.Equal(t, "shop-is-ill", p.Setup.Composites[0].AlarmName)
 	assert.Contains(t, p.Setup.AlarmNames(), "shop-is-ill")
 	f := p.Facts(time.Date(2026, 1, 6, 12, 0, 0, 0, time.UTC))
-	p.Plan.Alarms = []string{"shop-is-ill"}
+	p.Plan.Alarms, p.Plan.Checks.Before = []string{"shop-is-ill"}, nil
 	for _, l := range p.Plan.Lint(f) {
 		assert.NotEqual(t, release.Error, l.Severity, "%v", l)
 	}
