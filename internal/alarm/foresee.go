@@ -1,0 +1,591 @@
+package alarm
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// A Scene is the service that alarms are foreseen for: what it does while all is
+// well, and how its metrics reach CloudWatch.
+type Scene struct {
+	Rate     float64 // requests per second
+	Replicas int     // tasks behind the balancer
+	// Median and P99 are how long answers take (log-normal).
+	Median, P99 time.Duration
+	CPU, Memory float64 // percent that the service uses
+	// Notice is from a task's last answer until the balancer's health check has
+	// made it unhealthy.
+	Notice time.Duration
+	// Delay is from the end of a metric's minute until CloudWatch has it; for
+	// alarms with a period shorter than a minute, from the sample itself.
+	Delay time.Duration
+	// Lines are the metrics that metric filters make of the service's log.
+	Lines []LineMetric
+	// Logged is how many lines that a filter matches one failed request makes.
+	Logged float64
+	// Bakes are how long the release plan waits and watches, step by step.
+	Bakes []time.Duration
+}
+
+// DefaultScene is what is assumed where nobody has said otherwise. The health check
+// is the Application Load Balancer's own default: two failures, 30 s apart.
+func DefaultScene() Scene {
+	return Scene{Rate: 200, Replicas: 2, Median: 40 * time.Millisecond, P99: 200 * time.Millisecond, CPU: 30, Memory: 40,
+		Notice: time.Minute, Logged: 1}
+}
+
+// A LineMetric is a metric that a metric filter publishes.
+type LineMetric struct {
+	Namespace, MetricName string
+	Default               *float64 // published for a minute without a matching line
+}
+
+// A Trouble is a kind of failure, as metrics tell them apart.
+type Trouble uint8
+
+// The troubles that an alarm is foreseen for.
+const (
+	Failing  Trouble = iota // a share of the requests is answered with a 5xx by the service
+	Slowing                 // a share of the requests takes longer
+	Stopping                // tasks stop answering: the balancer answers for them
+	Filling                 // the tasks use more CPU and memory
+	Silence                 // the metrics are no longer published
+)
+
+// Troubles are all of them, in the order they are told.
+var Troubles = []Trouble{Failing, Slowing, Stopping, Filling, Silence}
+
+// A Failure is a trouble of a size, which lasts until it is ended.
+type Failure struct {
+	Trouble Trouble
+	Share   float64       // percent: of the requests (Failing, Slowing), used (Filling)
+	Delay   time.Duration // Slowing: what is added to an answer
+	Tasks   int           // Stopping
+}
+
+// A Span is the shortest and the longest of a time that hangs on when, within a
+// period, the failure began or ended.
+type Span struct{ Earliest, Latest time.Duration }
+
+// A Foresight is what an alarm does about a failure.
+type Foresight struct {
+	Failure Failure
+	Fires   bool
+	Detect  Span // from the failure's beginning to ALARM; if Fires
+	// Before is the state that it is in while all is well.
+	Before State
+	// After is the state that it is in once the failure has lasted long.
+	After State
+	// Recovers says whether it leaves ALARM by itself once the failure has ended,
+	// for Left, within Recover of the end.
+	Recovers bool
+	Recover  Span
+	Left     State
+	// Least is the smallest failure of this trouble that it fires for, to about 1 %;
+	// if Fires or if a larger one would. Its Tasks or Share or Delay are 0 if none
+	// of any size would.
+	Least Failure
+	// Brief is how short a failure may be and still be seen: one shorter than
+	// Earliest never is, one as long as Latest always is; if Fires.
+	Brief Span
+}
+
+// Knows says whether it is known what the alarm's metrics do in a failure: all of
+// them are AWS's that are in the table of meanings, or made by the scene's metric
+// filters.
+func (s *Scene) Knows(c *Compiled) bool {
+	for _, in := range c.Inputs {
+		if m := s.meaning(in.Metric); m == nil || m.sample == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// Foresee carries out the failure on the scene, once for each second of an
+// evaluation's interval at which it can begin, and evaluates the alarm as
+// CloudWatch would. Nothing is left to chance: shares are exact. The second result
+// says whether it is known what the metrics do; see Scene.Knows.
+func (c *Compiled) Foresee(s *Scene, f Failure) (Foresight, bool) {
+	if !s.Knows(c) {
+		return Foresight{}, false
+	}
+	r := newRehearsal(c, s)
+	out := Foresight{Failure: f}
+	out.Before = r.settled(allWell(s))
+	r.play(&out, f)
+	out.Least = r.least(f)
+	if out.Fires {
+		out.Brief = r.brief(f, out.Detect)
+	}
+	return out, true
+}
+
+// ForeseeWhole is Foresee for an alarm whose metrics are not known: a failure that
+// makes every period breach that it fills, and, at the earliest, any period that it
+// touches. The points it plays are those of the judged series.
+func (c *Compiled) ForeseeWhole(s *Scene) (detect, recover Span) {
+	touched, filled := newRehearsal(c, s), newRehearsal(c, s)
+	good, bad := c.sides()
+	touched.judged = func(share float64) float64 { return either(share > 0, bad, good) }
+	filled.judged = func(share float64) float64 { return either(share >= 1, bad, good) }
+	early, late := Foresight{}, Foresight{}
+	touched.play(&early, Failure{})
+	filled.play(&late, Failure{})
+	return Span{early.Detect.Earliest, late.Detect.Latest}, Span{late.Recover.Earliest, early.Recover.Latest}
+}
+
+// sides are a value within the threshold and one beyond it.
+func (c *Compiled) sides() (good, bad float64) {
+	step := max(1, math.Abs(c.threshold))
+	if c.compare == greaterThan || c.compare == greaterOrEqual {
+		return c.threshold - step, c.threshold + step
+	}
+	return c.threshold + step, c.threshold - step
+}
+
+func either(yes bool, a, b float64) float64 {
+	if yes {
+		return a
+	}
+	return b
+}
+
+// Seconds since the failure's world began stand for time here: the evaluations are
+// at whole multiples of every, and before 0 all was well for ever.
+type rehearsal struct {
+	compiled *Compiled
+	scene    *Scene
+	meanings []*meaning
+	judged   func(share float64) float64 // if set, the judged series by the failure's share of a period
+	every    int64
+	length   int64 // of a period
+	delay    int64
+
+	stages  []phase
+	memo    []map[[3]int64]Point
+	set     Distribution
+	inputs  [][]Point
+	scratch Scratch
+}
+
+// A phase is a condition of the service from a second on.
+type phase struct {
+	from int64
+	kind int // index into the memo's key
+	cond conduct
+}
+
+func newRehearsal(c *Compiled, s *Scene) *rehearsal {
+	r := &rehearsal{compiled: c, scene: s, every: int64(c.Every / time.Second), length: int64(c.Period / time.Second),
+		delay: int64((s.Delay + time.Second - 1) / time.Second)}
+	for _, in := range c.Inputs {
+		r.meanings = append(r.meanings, s.meaning(in.Metric))
+		r.inputs = append(r.inputs, make([]Point, c.Range))
+		r.memo = append(r.memo, nil)
+	}
+	return r
+}
+
+// conditions are those of a failure: before it, at its beginning, and
+// once the health check has noticed.
+func (r *rehearsal) conditions(f Failure) (well, acute, noticed conduct, after int64) {
+	well = allWell(r.scene)
+	acute, noticed = well, well
+	if r.judged != nil {
+		return well, acute, noticed, 0
+	}
+	acute.bring(r.scene, f, false)
+	noticed.bring(r.scene, f, true)
+	if f.Trouble == Stopping {
+		after = int64((r.scene.Notice + time.Second - 1) / time.Second)
+	}
+	return well, acute, noticed, after
+}
+
+// begin sets the stages: the failure from one second to another; never ends if to
+// is not after from.
+func (r *rehearsal) begin(f Failure, from, to int64) {
+	well, acute, noticed, after := r.conditions(f)
+	r.stages = append(r.stages[:0], phase{math.MinInt64 / 2, 0, well}, phase{from, 1, acute})
+	if after > 0 && (to <= from || from+after < to) {
+		r.stages = append(r.stages, phase{from + after, 2, noticed})
+	} else if after == 0 {
+		r.stages[1].kind = 2
+	}
+	if to > from {
+		r.stages = append(r.stages, phase{to, 0, well})
+	}
+}
+
+// forget empties the memory of points, which belongs to one failure.
+func (r *rehearsal) forget() {
+	for i := range r.memo {
+		r.memo[i] = map[[3]int64]Point{}
+	}
+}
+
+// settled is the state after the condition has lasted for ever.
+func (r *rehearsal) settled(cond conduct) State {
+	r.forget()
+	r.stages = append(r.stages[:0], phase{math.MinInt64 / 2, 0, cond})
+	state, _ := r.compiled.Evaluate(r.points(0), InsufficientData)
+	return state
+}
+
+const minute = 60
+
+// points are what an evaluation at that second looks at.
+func (r *rehearsal) points(at int64) []Point {
+	c := r.compiled
+	if r.judged != nil {
+		return r.judgedPoints(at)
+	}
+	for i := range r.inputs {
+		for k := range c.Range {
+			end := at - int64(c.Range-1-k)*r.length
+			r.inputs[i][k] = r.point(i, end, at)
+		}
+	}
+	return c.Points(&r.scratch, r.inputs)
+}
+
+// point is the period of an input that ends at end, as it is known at that second.
+func (r *rehearsal) point(i int, end, at int64) Point {
+	from, to := end-r.length, end
+	if r.length < minute && !r.meanings[i].fine {
+		// A metric that comes once a minute bears the time of its minute's beginning.
+		from = -floorTo(-from, minute)
+		if from >= end {
+			return Point{}
+		}
+		to = from + minute
+	}
+	to = min(to, r.known(at, i))
+	if to <= from {
+		return Point{}
+	}
+	var key [3]int64
+	for j, p := range r.stages {
+		until := int64(math.MaxInt64)
+		if j+1 < len(r.stages) {
+			until = r.stages[j+1].from
+		}
+		key[p.kind] += max(0, min(to, until)-max(from, p.from))
+	}
+	if p, ok := r.memo[i][key]; ok {
+		return p
+	}
+	r.set.Reset()
+	for kind, seconds := range key {
+		if seconds == 0 {
+			continue
+		}
+		for _, p := range r.stages {
+			if p.kind == kind {
+				if !p.cond.silent {
+					r.meanings[i].sample(r.scene, &p.cond, float64(seconds), &r.set)
+				}
+				break
+			}
+		}
+	}
+	in, m := r.compiled.Inputs[i], r.meanings[i]
+	p := Point{}
+	if in.Unit == "" || in.Unit == m.unit {
+		p = in.Statistic.Point(&r.set)
+	}
+	r.memo[i][key] = p
+	return p
+}
+
+// known is until when an input's samples are there at that second.
+func (r *rehearsal) known(at int64, i int) int64 {
+	if r.length < minute && r.meanings[i].fine {
+		return at - r.delay
+	}
+	return floorTo(at-r.delay, minute)
+}
+
+func (r *rehearsal) judgedPoints(at int64) []Point {
+	c := r.compiled
+	points := r.scratch.points[:0]
+	known := at - r.delay
+	if r.length >= minute {
+		known = floorTo(known, minute)
+	}
+	for k := range c.Range {
+		end := at - int64(c.Range-1-k)*r.length
+		from, to := end-r.length, min(end, known)
+		if to <= from {
+			points = append(points, Point{})
+			continue
+		}
+		bad := int64(0)
+		for j, p := range r.stages {
+			until := int64(math.MaxInt64)
+			if j+1 < len(r.stages) {
+				until = r.stages[j+1].from
+			}
+			if p.kind > 0 {
+				bad += max(0, min(to, until)-max(from, p.from))
+			}
+		}
+		points = append(points, Point{Value: r.judged(float64(bad) / float64(to-from)), Samples: math.Inf(1), Present: true})
+	}
+	r.scratch.points = points
+	return points
+}
+
+func floorTo(v, unit int64) int64 {
+	f := v - v%unit
+	if f > v {
+		f -= unit
+	}
+	return f
+}
+
+// horizon is how long after a change the last period that has both sides of it has
+// left the range.
+func (r *rehearsal) horizon(f Failure) int64 {
+	notice := int64(0)
+	if f.Trouble == Stopping {
+		notice = int64(r.scene.Notice/time.Second) + 1
+	}
+	return floorTo(int64(r.compiled.Range+1)*r.length+r.delay+notice+2*minute, r.every) + r.every
+}
+
+// work bounds how many points one Foresee may make, in the order of a second.
+const work = 4_000_000
+
+// step is how many seconds the beginnings lie apart that are tried: one, or more
+// for an alarm that looks at days of minutes.
+func (r *rehearsal) step(f Failure) int64 {
+	each := r.horizon(f) / r.every * int64(r.compiled.Range) * int64(len(r.inputs))
+	step := int64(1)
+	for step < r.every && each*(r.every/step) > work/8 {
+		step *= 2
+	}
+	return step
+}
+
+// play tries every beginning and every end.
+func (r *rehearsal) play(out *Foresight, f Failure) {
+	r.forget()
+	horizon := r.horizon(f)
+	r.begin(f, 1, 0)
+	before, _ := r.compiled.Evaluate(r.points(0), InsufficientData)
+	out.Before = before
+	first := true
+	for b := int64(0); b < r.every; b += r.step(f) {
+		r.begin(f, b, 0)
+		at, ok := r.first(before, r.every, horizon, func(s State) bool { return s == InAlarm })
+		if !ok || before == InAlarm {
+			out.After = r.late(before, horizon)
+			return
+		}
+		out.Detect.widen(first, at-b)
+		first = false
+	}
+	out.Fires = true
+	out.After = r.late(before, horizon)
+	// It ends long after it has begun, at every second of an interval.
+	out.Recovers, first = true, true
+	for e := int64(0); e < r.every; e += r.step(f) {
+		end := 2*horizon + e
+		r.begin(f, 0, end)
+		state := r.stateBefore(before, end)
+		if state != InAlarm { // it fired and left by itself: RATE and the like
+			out.Recovers, out.Recover, out.Left = false, Span{}, state
+			return
+		}
+		var left State
+		at, ok := r.first(InAlarm, floorTo(end, r.every)+r.every, end+horizon, func(s State) bool { left = s; return s != InAlarm })
+		if !ok {
+			out.Recovers = false
+			return
+		}
+		out.Left = left
+		out.Recover.widen(first, at-end)
+		first = false
+	}
+}
+
+func (s *Span) widen(first bool, seconds int64) {
+	d := time.Duration(seconds) * time.Second
+	if first {
+		s.Earliest, s.Latest = d, d
+	}
+	s.Earliest, s.Latest = min(s.Earliest, d), max(s.Latest, d)
+}
+
+// first is the first evaluation from a second on whose state is as wanted.
+func (r *rehearsal) first(state State, from, until int64, want func(State) bool) (int64, bool) {
+	for at := from; at <= until; at += r.every {
+		state, _ = r.compiled.Evaluate(r.points(at), state)
+		if want(state) {
+			return at, true
+		}
+	}
+	return 0, false
+}
+
+// late is the state at the end of it all.
+func (r *rehearsal) late(state State, horizon int64) State {
+	for at := r.every; at <= horizon; at += r.every {
+		state, _ = r.compiled.Evaluate(r.points(at), state)
+	}
+	return state
+}
+
+// stateBefore is the state at the last evaluation that does not know of the end.
+// The failure began at 0.
+func (r *rehearsal) stateBefore(state State, end int64) State {
+	for at := r.every; at <= end; at += r.every {
+		state, _ = r.compiled.Evaluate(r.points(at), state)
+	}
+	return state
+}
+
+// fires says whether a failure of that size brings the alarm about, whenever it
+// begins. What lasts is seen sooner or later whenever it begins, so that two
+// beginnings will do; stopped tasks trouble users only until they are noticed.
+func (r *rehearsal) fires(f Failure) bool {
+	r.forget()
+	r.begin(f, 1, 0)
+	before, _ := r.compiled.Evaluate(r.points(0), InsufficientData)
+	if before == InAlarm {
+		return false
+	}
+	step := r.every / 2
+	if f.Trouble == Stopping {
+		step = r.step(f)
+	}
+	for b := int64(0); b < r.every; b += step {
+		r.begin(f, b, 0)
+		if _, ok := r.first(before, r.every, r.horizon(f), func(s State) bool { return s == InAlarm }); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// maxDelay is the largest delay that is tried: after a minute a balancer gives up
+// on an answer, if nobody has set it otherwise.
+const maxDelay = time.Minute
+
+// least finds the smallest failure that is seen, by bisection.
+func (r *rehearsal) least(f Failure) Failure {
+	sized := func(size float64) Failure { return f }
+	low, high := 0.0, 100.0
+	switch f.Trouble {
+	case Failing:
+		sized = func(size float64) Failure { return Failure{Trouble: Failing, Share: size} }
+	case Slowing:
+		high = maxDelay.Seconds()
+		sized = func(size float64) Failure {
+			return Failure{Trouble: Slowing, Share: f.Share, Delay: time.Duration(size * float64(time.Second))}
+		}
+	case Filling:
+		sized = func(size float64) Failure { return Failure{Trouble: Filling, Share: size} }
+	case Stopping:
+		for n := 1; n <= r.scene.Replicas; n++ {
+			if g := (Failure{Trouble: Stopping, Tasks: n}); r.fires(g) {
+				return g
+			}
+		}
+		return Failure{Trouble: Stopping}
+	case Silence:
+		return f
+	}
+	return bisect(low, high, sized, r.fires)
+}
+
+// LeastShare is the smallest share of the requests, in percent, that the alarm
+// fires for when they take that much longer; 0: it does not even when all do.
+func (c *Compiled) LeastShare(s *Scene, delay time.Duration) float64 {
+	r := newRehearsal(c, s)
+	return bisect(0, 100, func(size float64) Failure { return Failure{Trouble: Slowing, Share: size, Delay: delay} }, r.fires).Share
+}
+
+// bisect finds the smallest size above low and up to high that is seen, rounded up
+// to two or three digits that are seen as well; of size 0 if none is.
+func bisect(low, high float64, sized func(float64) Failure, seen func(Failure) bool) Failure {
+	if !seen(sized(high)) {
+		return sized(0)
+	}
+	for range 40 {
+		mid := (low + high) / 2
+		if mid <= 0 || high-low < 1e-3*high {
+			break
+		}
+		if seen(sized(mid)) {
+			high = mid
+		} else {
+			low = mid
+		}
+	}
+	for digits := 2; digits <= 4; digits++ {
+		if up := roundUp(high, digits); seen(sized(up)) && up <= high*1.02 {
+			return sized(up)
+		}
+	}
+	return sized(high)
+}
+
+func roundUp(v float64, digits int) float64 {
+	unit := math.Pow(10, math.Floor(math.Log10(v))-float64(digits-1))
+	up := math.Ceil(v/unit-1e-9) * unit
+	return math.Round(up*1e9) / 1e9
+}
+
+// brief finds how long a failure must last to be seen: whenever it begins at best,
+// and at worst. It need not last until ALARM, since what has breached still counts
+// when the metrics come late.
+func (r *rehearsal) brief(f Failure, detect Span) Span {
+	r.forget()
+	horizon := r.horizon(f) + int64(detect.Latest/time.Second)
+	r.begin(f, 1, 0)
+	before, _ := r.compiled.Evaluate(r.points(0), InsufficientData)
+	seen := func(seconds int64, all bool) bool {
+		for b := int64(0); b < r.every; b += r.step(f) {
+			r.begin(f, b, b+seconds)
+			_, ok := r.first(before, r.every, horizon, func(s State) bool { return s == InAlarm })
+			if ok != all {
+				return ok
+			}
+		}
+		return all
+	}
+	shortest := func(all bool) time.Duration {
+		low, high := int64(0), int64(detect.Latest/time.Second)+1
+		for high-low > 1 {
+			mid := (low + high) / 2
+			if seen(mid, all) {
+				high = mid
+			} else {
+				low = mid
+			}
+		}
+		return time.Duration(high) * time.Second
+	}
+	return Span{shortest(false), shortest(true)}
+}
+
+// String names the trouble as people say it.
+func (t Trouble) String() string {
+	switch t {
+	case Failing:
+		return "requests fail"
+	case Slowing:
+		return "answers are slow"
+	case Stopping:
+		return "tasks stop answering"
+	case Filling:
+		return "CPU and memory fill up"
+	case Silence:
+		return "the metrics stop"
+	}
+	panic(fmt.Sprintf("alarm: unknown trouble %d", uint8(t)))
+}
