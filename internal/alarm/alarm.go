@@ -1,12 +1,16 @@
 // Package alarm is CloudWatch's alarm rules, as pure functions.
 //
-// Parse reads what `aws cloudwatch describe-alarms` prints into Alarms, and
+// Read reads what `aws cloudwatch describe-alarms` prints into a Set of alarms, and
 // refuses what cannot be judged with the file, the line and the remedy.
 // Alarm.Compile makes an Alarm ready: it names the metrics to fetch (Inputs),
 // how many periods of each (Range) and how often to look (Every). Whoever holds
 // the metrics turns one period of samples, a Distribution, into a Point by the
 // input's Statistic; Compiled.Points carries out the metric math; and
 // Compiled.Evaluate decides the State, with a Reason.
+//
+// A Composite alarm's state follows from the states of others by its Rule;
+// SortComposites puts them in an order in which each can be judged after those it
+// needs, and a Suppression decides when its actions are held back.
 //
 // Nothing here reads a clock, a network or a global: the same points always
 // give the same state, on the simulated stage and on any other.

@@ -61,11 +61,8 @@ func (c *compiler) wrong(field, format string, args ...any) {
 }
 
 func (c *compiler) name() {
-	switch n := len(c.alarm.AlarmName); {
-	case n == 0:
-		c.wrong("AlarmName", "the alarm has no name")
-	case n > maxName:
-		c.wrong("AlarmName", "has %d characters; at most %d are allowed", n, maxName)
+	if problem := wrongName(c.alarm.AlarmName); problem != "" {
+		c.wrong("AlarmName", "%s", problem)
 	}
 }
 

@@ -30,25 +30,33 @@ func (m *Mistake) Error() string {
 	return where + ": " + m.Text
 }
 
-// ParseFile reads a file with the output of `aws cloudwatch describe-alarms`.
-// See Parse.
-func ParseFile(path string) ([]Alarm, error) {
+// A Set is the alarms of one file: metric alarms, and the composite alarms over
+// them.
+type Set struct {
+	Alarms     []Alarm
+	Composites []Composite
+}
+
+// ReadFile reads a file with the output of `aws cloudwatch describe-alarms`.
+// See Read.
+func ReadFile(path string) (Set, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		var p *os.PathError
 		if errors.As(err, &p) {
 			err = p.Err
 		}
-		return nil, &Mistake{File: path, Text: fmt.Sprintf("cannot be read: %v", err)}
+		return Set{}, &Mistake{File: path, Text: fmt.Sprintf("cannot be read: %v", err)}
 	}
-	return Parse(path, data)
+	return Read(path, data)
 }
 
-// Parse reads the output of `aws cloudwatch describe-alarms`, in JSON; name is
+// Read reads the output of `aws cloudwatch describe-alarms`, in JSON; name is
 // the file that errors speak of. Fields it does not know are left out, since
 // AWS adds new ones. The error joins everything that is wrong, each a *Mistake;
-// alarms that Parse returns can be compiled. Composite alarms are refused.
-func Parse(name string, data []byte) ([]Alarm, error) {
+// alarms that Read returns can be compiled, every alarm that a composite alarm
+// names is among them, and the composite alarms can be sorted.
+func Read(name string, data []byte) (Set, error) {
 	p := &reader{file: name}
 	root, line, err := grow(data)
 	switch {
@@ -59,7 +67,20 @@ func Parse(name string, data []byte) ([]Alarm, error) {
 	default:
 		return p.alarms(root)
 	}
-	return nil, errors.Join(p.mistakes...)
+	return Set{}, errors.Join(p.mistakes...)
+}
+
+// ParseFile and Parse are ReadFile and Read for those who ask only for the metric
+// alarms. What is wrong with a composite alarm is an error here too.
+func ParseFile(path string) ([]Alarm, error) {
+	set, err := ReadFile(path)
+	return set.Alarms, err
+}
+
+// Parse is Read's metric alarms; see ParseFile.
+func Parse(name string, data []byte) ([]Alarm, error) {
+	set, err := Read(name, data)
+	return set.Alarms, err
 }
 
 // A reader turns the tree of a file into alarms, and gathers its mistakes.
@@ -73,34 +94,122 @@ func (p *reader) wrong(line int, format string, args ...any) {
 	p.mistakes = append(p.mistakes, &Mistake{p.file, line, p.alarm, fmt.Sprintf(format, args...)})
 }
 
-func (p *reader) alarms(root *tree) ([]Alarm, error) {
+func (p *reader) alarms(root *tree) (Set, error) {
 	p.once(root)
 	if next := root.get("NextToken"); next != nil {
 		p.wrong(next.line, "NextToken: the list is incomplete: run describe-alarms without --max-items and --no-paginate")
 	}
-	var alarms []Alarm
-	lines := map[string]int{}
-	for _, v := range p.list(root, "MetricAlarms", treeObject) {
-		a := p.metricAlarm(v)
-		if first, twice := lines[a.AlarmName]; twice && a.AlarmName != "" {
+	var set Set
+	lines := map[string]int{} // of the alarms by name
+	named := func(v *tree, name string) {
+		if first, twice := lines[name]; twice && name != "" {
 			p.wrong(v.lineOf("AlarmName"), "AlarmName: the alarm of line %d has the same name: names are unique", first)
 		} else {
-			lines[a.AlarmName] = a.Line
+			lines[name] = v.line
 		}
-		alarms = append(alarms, a)
 	}
-	for _, v := range p.list(root, "CompositeAlarms", treeObject) {
-		p.alarm = ""
-		p.alarm = p.text(v, "AlarmName")
-		p.wrong(v.line, "composite alarms are not judged yet: remove it, or watch the metric alarms of its rule instead")
+	for _, v := range p.list(root, "MetricAlarms", treeObject) {
+		a := p.metricAlarm(v)
+		named(v, a.AlarmName)
+		set.Alarms = append(set.Alarms, a)
 	}
+	trees := p.list(root, "CompositeAlarms", treeObject)
+	compiled := make([]*CompiledComposite, len(trees))
+	set.Composites = make([]Composite, len(trees))
+	for i, v := range trees {
+		set.Composites[i] = p.composite(v)
+		compiled[i] = p.compileComposite(v, &set.Composites[i])
+		named(v, p.alarm)
+	}
+	p.related(trees, compiled, lines)
 	if len(p.mistakes) > 0 {
 		slices.SortStableFunc(p.mistakes, func(a, b error) int {
 			return cmp.Compare(a.(*Mistake).Line, b.(*Mistake).Line) //nolint:errorlint // all are made here, none is wrapped
 		})
-		return nil, errors.Join(p.mistakes...)
+		return Set{}, errors.Join(p.mistakes...)
 	}
-	return alarms, nil
+	if len(trees) == 0 {
+		set.Composites = nil
+	}
+	return set, nil
+}
+
+func (p *reader) composite(v *tree) Composite {
+	p.alarm = ""
+	p.alarm = p.text(v, "AlarmName")
+	p.once(v)
+	return Composite{
+		AlarmName:                        p.alarm,
+		AlarmArn:                         p.text(v, "AlarmArn"),
+		AlarmDescription:                 p.text(v, "AlarmDescription"),
+		ActionsEnabled:                   p.truth(v, "ActionsEnabled", true),
+		OKActions:                        p.texts(v, "OKActions"),
+		AlarmActions:                     p.texts(v, "AlarmActions"),
+		InsufficientDataActions:          p.texts(v, "InsufficientDataActions"),
+		StateValue:                       p.state(v),
+		StateReason:                      p.text(v, "StateReason"),
+		AlarmRule:                        p.text(v, "AlarmRule"),
+		ActionsSuppressor:                p.text(v, "ActionsSuppressor"),
+		ActionsSuppressorWaitPeriod:      p.whole(v, "ActionsSuppressorWaitPeriod"),
+		ActionsSuppressorExtensionPeriod: p.whole(v, "ActionsSuppressorExtensionPeriod"),
+		Line:                             v.line,
+	}
+}
+
+// compileComposite is nil for an alarm that is wrong by itself.
+func (p *reader) compileComposite(v *tree, a *Composite) *CompiledComposite {
+	if v.get("AlarmRule") == nil {
+		p.wrong(v.line, "AlarmRule: is missing: give the rule, such as ALARM(\"shop-5xx-rate\") OR ALARM(\"shop-p99-latency\")")
+		return nil
+	}
+	if v.get("ActionsSuppressor") != nil {
+		for _, period := range []string{"ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod"} {
+			if v.get(period) == nil {
+				p.wrong(v.lineOf("ActionsSuppressor"), "%s: is missing: with an ActionsSuppressor it is required, in seconds", period)
+			}
+		}
+	}
+	c, err := a.Compile()
+	p.problems(v, err)
+	return c
+}
+
+// related checks what composite alarms need of the others: that they exist, and do
+// not need them in turn.
+func (p *reader) related(trees []*tree, compiled []*CompiledComposite, lines map[string]int) {
+	const remedy = "take it out, or run describe-alarms with --alarm-types CompositeAlarm MetricAlarm and without a filter"
+	whole := make([]*CompiledComposite, 0, len(compiled))
+	for i, c := range compiled {
+		if c == nil {
+			continue
+		}
+		whole = append(whole, c)
+		p.alarm = c.Composite.AlarmName
+		for _, name := range c.Rule.Children() {
+			if _, ok := lines[name]; !ok {
+				p.wrong(trees[i].lineOf("AlarmRule"), "AlarmRule: there is no alarm %q in the file: %s", shortened(name), remedy)
+			}
+		}
+		if _, ok := lines[c.Suppressor]; !ok && c.Suppressor != "" {
+			p.wrong(trees[i].lineOf("ActionsSuppressor"), "ActionsSuppressor: there is no alarm %q in the file: %s", shortened(c.Suppressor), remedy)
+		}
+	}
+	var circle *CycleError
+	if _, err := SortComposites(whole); errors.As(err, &circle) {
+		p.alarm = circle.Path[0]
+		i := slices.IndexFunc(compiled, func(c *CompiledComposite) bool { return c != nil && c.Composite.AlarmName == p.alarm })
+		p.wrong(trees[i].lineOf("AlarmRule"), "AlarmRule: %v", circle)
+	}
+}
+
+// problems tells what Compile found wrong.
+func (p *reader) problems(v *tree, err error) {
+	for _, err := range joined(err) {
+		var problem *Problem
+		if errors.As(err, &problem) {
+			p.wrong(v.lineOf(problem.Field), "%v", problem)
+		}
+	}
 }
 
 func (p *reader) metricAlarm(v *tree) Alarm {
@@ -146,12 +255,7 @@ func (p *reader) metricAlarm(v *tree) Alarm {
 		p.wrong(d.line, "DatapointsToAlarm: is 0: want 1 to EvaluationPeriods, or leave it out")
 	}
 	_, err := a.Compile()
-	for _, err := range joined(err) {
-		var problem *Problem
-		if errors.As(err, &problem) {
-			p.wrong(v.lineOf(problem.Field), "%v", problem)
-		}
-	}
+	p.problems(v, err)
 	return a
 }
 
@@ -196,6 +300,7 @@ func (p *reader) once(v *tree) {
 const fields = "MetricAlarms CompositeAlarms AlarmName ActionsEnabled Namespace MetricName Dimensions Statistic " +
 	"ExtendedStatistic Period Unit Metrics EvaluationPeriods DatapointsToAlarm Threshold ComparisonOperator " +
 	"TreatMissingData EvaluateLowSampleCountPercentile ThresholdMetricId " +
+	"AlarmRule ActionsSuppressor ActionsSuppressorWaitPeriod ActionsSuppressorExtensionPeriod " +
 	"Id Expression MetricStat Label ReturnData Metric Stat Name Value"
 
 func (p *reader) queries(v *tree) []MetricDataQuery {

@@ -117,8 +117,6 @@ func TestMistakesAreShownWhereTheyAre(t *testing.T) {
 		{good, `"Sum"`, "\"Sum\n\"", `alarms.json:4: malformed JSON: invalid character '\n' in string literal`},
 		{good, `]}`, `]} x`, `alarms.json:11: malformed JSON: invalid character 'x' after top-level value`},
 		{good, "\n]}", ",\n{\"AlarmName\": \"shop\"}]}", `alarms.json:11: alarm "shop": AlarmName: the alarm of line 2 has the same name`},
-		{good, `]}`, "],\n\"CompositeAlarms\": [{\n\"AlarmRule\": \"ALARM(shop)\", \"AlarmName\": \"any\"}]}",
-			`alarms.json:12: alarm "any": composite alarms are not judged yet: remove it, or watch the metric alarms of its rule instead`},
 		// A field
 		{good, `60,`, `"60",`, `alarms.json:5: alarm "shop": Period: want a number, found a text: remove the quotes`},
 		{good, `60,`, `60.5,`, `alarms.json:5: alarm "shop": Period: want a whole number, found 60.5`},
