@@ -61,11 +61,11 @@ type foresight struct {
 }
 
 func (o *foresight) outlook(c *cobra.Command, file string) (*alarm.Outlook, error) {
-	alarms, err := alarm.ParseFile(filepath.Clean(file))
+	survey, err := alarm.SurveyFile(filepath.Clean(file))
 	if err != nil {
 		return nil, err
 	}
-	out := &alarm.Outlook{Scene: &o.scene, Alarms: alarms}
+	out := &alarm.Outlook{Scene: &o.scene, Survey: survey}
 	changed := c.Flags().Changed
 	switch _, err := os.Stat(o.file); {
 	case err == nil:
@@ -90,6 +90,9 @@ func (o *foresight) outlook(c *cobra.Command, file string) (*alarm.Outlook, erro
 	if o.down == 0 {
 		o.down = o.scene.Replicas
 	}
+	if err := o.wrong(); err != nil {
+		return nil, err
+	}
 	out.Failures = []alarm.Failure{
 		{Trouble: alarm.Failing, Share: float64(o.fails)},
 		{Trouble: alarm.Slowing, Share: float64(o.slow), Delay: o.latency},
@@ -98,6 +101,24 @@ func (o *foresight) outlook(c *cobra.Command, file string) (*alarm.Outlook, erro
 		{Trouble: alarm.Silence},
 	}
 	return out, nil
+}
+
+// wrong is what no service can be.
+func (o *foresight) wrong() error {
+	const most = 24 * time.Hour
+	switch s := &o.scene; {
+	case o.latency <= 0 || o.latency > most:
+		return errors.New("--latency: want a duration above 0 and up to a day, such as 900ms")
+	case s.Replicas < 1 || s.Replicas > 1000:
+		return errors.New("--tasks: want 1 to 1000")
+	case o.down < 1 || o.down > s.Replicas:
+		return fmt.Errorf("--down: want 1 to %d, the tasks that there are", s.Replicas)
+	case s.Median <= 0 || s.P99 < s.Median || s.P99 > most:
+		return fmt.Errorf("--median %s and --p99 %s: want durations above 0, the second no shorter than the first", s.Median, s.P99)
+	case s.Delay < 0 || s.Delay > most:
+		return errors.New("--delay: want a duration of up to a day, such as 60s")
+	}
+	return nil
 }
 
 // share is a flag in percent: "50%" or "50".

@@ -1,6 +1,7 @@
 package alarm
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -26,6 +27,8 @@ type Expr struct {
 type ExprError struct {
 	Column int
 	Text   string
+	// Unjudged says that AWS takes it, and that it cannot be judged here.
+	Unjudged bool
 }
 
 func (e *ExprError) Error() string { return fmt.Sprintf("column %d: %s", e.Column, e.Text) }
@@ -35,7 +38,7 @@ func (e *ExprError) Error() string { return fmt.Sprintf("column %d: %s", e.Colum
 // The error is an *ExprError.
 func Compile(source string) (*Expr, error) {
 	if len(source) > maxExprLength {
-		return nil, &ExprError{maxExprLength + 1, fmt.Sprintf("the expression has %d characters; at most %d are allowed", len(source), maxExprLength)}
+		return nil, &ExprError{Column: maxExprLength + 1, Text: fmt.Sprintf("the expression has %d characters; at most %d are allowed", len(source), maxExprLength)}
 	}
 	p := &parser{source: source}
 	root, err := p.all()
@@ -150,7 +153,7 @@ const (
 
 func (p *parser) all() (*node, error) {
 	if strings.HasPrefix(strings.ToUpper(strings.TrimSpace(p.source)), "SELECT ") {
-		return nil, p.fail(0, "Metrics Insights queries are not judged yet: name the metrics one by one")
+		return nil, asUnjudged(p.fail(0, "Metrics Insights queries are not judged yet: name the metrics one by one"))
 	}
 	if err := p.next(); err != nil {
 		return nil, err
@@ -163,7 +166,7 @@ func (p *parser) all() (*node, error) {
 }
 
 func (p *parser) fail(at int, format string, args ...any) error {
-	return &ExprError{at + 1, fmt.Sprintf(format, args...)}
+	return &ExprError{Column: at + 1, Text: fmt.Sprintf(format, args...)}
 }
 
 func (p *parser) found() string {
@@ -479,9 +482,17 @@ func (p *parser) call(n *node, name string, at int) error {
 	case name != upper && (upper == "METRICS" || isFunction(upper)):
 		return p.fail(at, "unknown function %q: functions are in capitals, %s", name, upper)
 	case strings.Contains(unjudged, " "+upper+" "):
-		return p.fail(at, "%s is not judged yet: rewrite the alarm without it", upper)
+		return asUnjudged(p.fail(at, "%s is not judged yet: rewrite the alarm without it", upper))
 	}
 	return p.fail(at, "unknown function %q", name)
+}
+
+func asUnjudged(err error) error {
+	var mistake *ExprError
+	if errors.As(err, &mistake) {
+		mistake.Unjudged = true
+	}
+	return err
 }
 
 func isFunction(name string) bool {

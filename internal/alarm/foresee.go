@@ -111,15 +111,7 @@ func (c *Compiled) Foresee(s *Scene, f Failure) (Foresight, bool) {
 	if !s.Knows(c) {
 		return Foresight{}, false
 	}
-	r := newRehearsal(c, s)
-	out := Foresight{Failure: f}
-	out.Before = r.settled(allWell(s))
-	r.play(&out, f)
-	out.Least = r.least(f)
-	if out.Fires {
-		out.Brief = r.brief(f, out.Detect)
-	}
-	return out, true
+	return foreseen(newRehearsal(c, s), s, f), true
 }
 
 // ForeseeWhole is Foresee for an alarm whose metrics are not known: a failure that
@@ -131,8 +123,8 @@ func (c *Compiled) ForeseeWhole(s *Scene) (detect, recover Span) {
 	touched.judged = func(share float64) float64 { return either(share > 0, bad, good) }
 	filled.judged = func(share float64) float64 { return either(share >= 1, bad, good) }
 	early, late := Foresight{}, Foresight{}
-	touched.play(&early, Failure{})
-	filled.play(&late, Failure{})
+	play(touched, &early, Failure{})
+	play(filled, &late, Failure{})
 	return Span{early.Detect.Earliest, late.Detect.Latest}, Span{late.Recover.Earliest, early.Recover.Latest}
 }
 
@@ -162,6 +154,8 @@ type rehearsal struct {
 	every    int64
 	length   int64 // of a period
 	delay    int64
+
+	state, kept State
 
 	stages  []phase
 	memo    []map[[3]int64]Point
@@ -224,14 +218,6 @@ func (r *rehearsal) forget() {
 	for i := range r.memo {
 		r.memo[i] = map[[3]int64]Point{}
 	}
-}
-
-// settled is the state after the condition has lasted for ever.
-func (r *rehearsal) settled(cond conduct) State {
-	r.forget()
-	r.stages = append(r.stages[:0], phase{math.MinInt64 / 2, 0, cond})
-	state, _ := r.compiled.Evaluate(r.points(0), InsufficientData)
-	return state
 }
 
 const minute = 60
@@ -370,48 +356,6 @@ func (r *rehearsal) step(f Failure) int64 {
 	return step
 }
 
-// play tries every beginning and every end.
-func (r *rehearsal) play(out *Foresight, f Failure) {
-	r.forget()
-	horizon := r.horizon(f)
-	r.begin(f, 1, 0)
-	before, _ := r.compiled.Evaluate(r.points(0), InsufficientData)
-	out.Before = before
-	first := true
-	for b := int64(0); b < r.every; b += r.step(f) {
-		r.begin(f, b, 0)
-		at, ok := r.first(before, r.every, horizon, func(s State) bool { return s == InAlarm })
-		if !ok || before == InAlarm {
-			out.After = r.late(before, horizon)
-			return
-		}
-		out.Detect.widen(first, at-b)
-		first = false
-	}
-	out.Fires = true
-	out.After = r.late(before, horizon)
-	// It ends long after it has begun, at every second of an interval.
-	out.Recovers, first = true, true
-	for e := int64(0); e < r.every; e += r.step(f) {
-		end := 2*horizon + e
-		r.begin(f, 0, end)
-		state := r.stateBefore(before, end)
-		if state != InAlarm { // it fired and left by itself: RATE and the like
-			out.Recovers, out.Recover, out.Left = false, Span{}, state
-			return
-		}
-		var left State
-		at, ok := r.first(InAlarm, floorTo(end, r.every)+r.every, end+horizon, func(s State) bool { left = s; return s != InAlarm })
-		if !ok {
-			out.Recovers = false
-			return
-		}
-		out.Left = left
-		out.Recover.widen(first, at-end)
-		first = false
-	}
-}
-
 func (s *Span) widen(first bool, seconds int64) {
 	d := time.Duration(seconds) * time.Second
 	if first {
@@ -420,158 +364,21 @@ func (s *Span) widen(first bool, seconds int64) {
 	s.Earliest, s.Latest = min(s.Earliest, d), max(s.Latest, d)
 }
 
-// first is the first evaluation from a second on whose state is as wanted.
-func (r *rehearsal) first(state State, from, until int64, want func(State) bool) (int64, bool) {
-	for at := from; at <= until; at += r.every {
-		state, _ = r.compiled.Evaluate(r.points(at), state)
-		if want(state) {
-			return at, true
-		}
-	}
-	return 0, false
+// begun, reset, judge and the rest make a rehearsal a player.
+
+func (r *rehearsal) reset() State {
+	r.state, _ = r.compiled.Evaluate(r.points(0), InsufficientData)
+	return r.state
 }
 
-// late is the state at the end of it all.
-func (r *rehearsal) late(state State, horizon int64) State {
-	for at := r.every; at <= horizon; at += r.every {
-		state, _ = r.compiled.Evaluate(r.points(at), state)
-	}
-	return state
+func (r *rehearsal) judge(at int64) State {
+	r.state, _ = r.compiled.Evaluate(r.points(at), r.state)
+	return r.state
 }
 
-// stateBefore is the state at the last evaluation that does not know of the end.
-// The failure began at 0.
-func (r *rehearsal) stateBefore(state State, end int64) State {
-	for at := r.every; at <= end; at += r.every {
-		state, _ = r.compiled.Evaluate(r.points(at), state)
-	}
-	return state
-}
-
-// fires says whether a failure of that size brings the alarm about, whenever it
-// begins. What lasts is seen sooner or later whenever it begins, so that two
-// beginnings will do; stopped tasks trouble users only until they are noticed.
-func (r *rehearsal) fires(f Failure) bool {
-	r.forget()
-	r.begin(f, 1, 0)
-	before, _ := r.compiled.Evaluate(r.points(0), InsufficientData)
-	if before == InAlarm {
-		return false
-	}
-	step := r.every / 2
-	if f.Trouble == Stopping {
-		step = r.step(f)
-	}
-	for b := int64(0); b < r.every; b += step {
-		r.begin(f, b, 0)
-		if _, ok := r.first(before, r.every, r.horizon(f), func(s State) bool { return s == InAlarm }); !ok {
-			return false
-		}
-	}
-	return true
-}
-
-// maxDelay is the largest delay that is tried: after a minute a balancer gives up
-// on an answer, if nobody has set it otherwise.
-const maxDelay = time.Minute
-
-// least finds the smallest failure that is seen, by bisection.
-func (r *rehearsal) least(f Failure) Failure {
-	sized := func(size float64) Failure { return f }
-	low, high := 0.0, 100.0
-	switch f.Trouble {
-	case Failing:
-		sized = func(size float64) Failure { return Failure{Trouble: Failing, Share: size} }
-	case Slowing:
-		high = maxDelay.Seconds()
-		sized = func(size float64) Failure {
-			return Failure{Trouble: Slowing, Share: f.Share, Delay: time.Duration(size * float64(time.Second))}
-		}
-	case Filling:
-		sized = func(size float64) Failure { return Failure{Trouble: Filling, Share: size} }
-	case Stopping:
-		for n := 1; n <= r.scene.Replicas; n++ {
-			if g := (Failure{Trouble: Stopping, Tasks: n}); r.fires(g) {
-				return g
-			}
-		}
-		return Failure{Trouble: Stopping}
-	case Silence:
-		return f
-	}
-	return bisect(low, high, sized, r.fires)
-}
-
-// LeastShare is the smallest share of the requests, in percent, that the alarm
-// fires for when they take that much longer; 0: it does not even when all do.
-func (c *Compiled) LeastShare(s *Scene, delay time.Duration) float64 {
-	r := newRehearsal(c, s)
-	return bisect(0, 100, func(size float64) Failure { return Failure{Trouble: Slowing, Share: size, Delay: delay} }, r.fires).Share
-}
-
-// bisect finds the smallest size above low and up to high that is seen, rounded up
-// to two or three digits that are seen as well; of size 0 if none is.
-func bisect(low, high float64, sized func(float64) Failure, seen func(Failure) bool) Failure {
-	if !seen(sized(high)) {
-		return sized(0)
-	}
-	for range 40 {
-		mid := (low + high) / 2
-		if mid <= 0 || high-low < 1e-3*high {
-			break
-		}
-		if seen(sized(mid)) {
-			high = mid
-		} else {
-			low = mid
-		}
-	}
-	for digits := 2; digits <= 4; digits++ {
-		if up := roundUp(high, digits); seen(sized(up)) && up <= high*1.02 {
-			return sized(up)
-		}
-	}
-	return sized(high)
-}
-
-func roundUp(v float64, digits int) float64 {
-	unit := math.Pow(10, math.Floor(math.Log10(v))-float64(digits-1))
-	up := math.Ceil(v/unit-1e-9) * unit
-	return math.Round(up*1e9) / 1e9
-}
-
-// brief finds how long a failure must last to be seen: whenever it begins at best,
-// and at worst. It need not last until ALARM, since what has breached still counts
-// when the metrics come late.
-func (r *rehearsal) brief(f Failure, detect Span) Span {
-	r.forget()
-	horizon := r.horizon(f) + int64(detect.Latest/time.Second)
-	r.begin(f, 1, 0)
-	before, _ := r.compiled.Evaluate(r.points(0), InsufficientData)
-	seen := func(seconds int64, all bool) bool {
-		for b := int64(0); b < r.every; b += r.step(f) {
-			r.begin(f, b, b+seconds)
-			_, ok := r.first(before, r.every, horizon, func(s State) bool { return s == InAlarm })
-			if ok != all {
-				return ok
-			}
-		}
-		return all
-	}
-	shortest := func(all bool) time.Duration {
-		low, high := int64(0), int64(detect.Latest/time.Second)+1
-		for high-low > 1 {
-			mid := (low + high) / 2
-			if seen(mid, all) {
-				high = mid
-			} else {
-				low = mid
-			}
-		}
-		return time.Duration(high) * time.Second
-	}
-	return Span{shortest(false), shortest(true)}
-}
+func (r *rehearsal) interval() int64 { return r.every }
+func (r *rehearsal) keep()           { r.kept = r.state }
+func (r *rehearsal) restore()        { r.state = r.kept }
 
 // String names the trouble as people say it.
 func (t Trouble) String() string {

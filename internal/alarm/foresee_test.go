@@ -1,10 +1,15 @@
 package alarm
 
 import (
+	"encoding/json"
+	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -264,12 +269,12 @@ func TestAlarmsAreToldInWords(t *testing.T) {
 			[]string{"what happens in another target group than targetgroup/blue"}, nil},
 		"few samples": {func(a *Alarm) {
 			a.MetricName, a.Statistic, a.ExtendedStatistic, a.EvaluateLowSampleCountPercentile, a.Threshold = "TargetResponseTime", "", "p99", "ignore", 0.5
-		}, nil, []string{"above 0.5 s", "goes off for none of the failures above", "600 requests in a period are fewer than the 1,000 samples",
+		}, nil, []string{"above 0.5 s", "goes off for none of the failures that are asked about", "600 requests in a period are fewer than the 1,000 samples",
 			"In a period of fewer than 1,000 samples (16.6667 a second; here there are 10) the alarm stays as it is (ignore)."}, nil},
 		"bake": {func(a *Alarm) { a.Period = 300 }, func(s *Scene) { s.Bakes = []time.Duration{time.Minute, 10 * time.Minute} },
 			[]string{"over 5m, looked at each minute, for 3 of 5 periods of 5m", "it may need 16m, and the longest bake of the plan is 10m"}, nil},
 		"always red": {func(a *Alarm) { a.ComparisonOperator = "LessThanOrEqualToThreshold"; a.TreatMissingData = "breaching" }, nil,
-			[]string{"goes off at once, and for good: it is in ALARM while all is well", "anything new"}, nil},
+			[]string{"goes off never anew: it is in ALARM while all is well", "anything new"}, nil},
 		"own metric": {func(a *Alarm) { a.Namespace, a.MetricName = "Shop", "Orders" }, nil,
 			[]string{"the Sum of Shop Orders", "2m 1s to 3m 59s after a failure begins that takes every whole period past the threshold", "(Shop Orders)"}, nil},
 		"known by word only": {func(a *Alarm) { a.Namespace, a.MetricName = "AWS/Lambda", "Errors" }, nil,
@@ -285,7 +290,7 @@ func TestAlarmsAreToldInWords(t *testing.T) {
 			if c.scene != nil {
 				c.scene(s)
 			}
-			text := told(t, &Outlook{Scene: s, Failures: asked, Alarms: []Alarm{a}})
+			text := told(t, &Outlook{Scene: s, Failures: asked, Survey: Survey{Set: Set{Alarms: []Alarm{a}}}})
 			for _, want := range c.want {
 				assert.Contains(t, text, want)
 			}
@@ -299,14 +304,13 @@ func TestAlarmsAreToldInWords(t *testing.T) {
 func TestFedIsTold(t *testing.T) {
 	alarms, err := ParseFile("testdata/describe-alarms.json")
 	require.NoError(t, err)
-	o := &Outlook{Scene: scene(), Failures: asked, Alarms: alarms[:1], Fed: func(Alarm) []string { return nil }}
+	o := &Outlook{Scene: scene(), Failures: asked, Survey: Survey{Set: Set{Alarms: alarms[:1]}}, Fed: func(Alarm) []string { return nil }}
 	assert.Contains(t, told(t, o), "staging fed: the staging copy publishes all of its metrics.")
 	o.Fed = func(Alarm) []string { return []string{"AWS/SQS X", "AWS/SQS Y"} }
 	assert.Contains(t, told(t, o), "NOT fed: nothing in the staging copy publishes AWS/SQS X; AWS/SQS Y.")
 }
 
-// TestEveryMetricTheStagesPublishIsKnown keeps the table of meanings in step with
-// what project.Fed calls fed.
+// The table of meanings knows whatever the stages publish.
 func TestMetricsOfTheBalancerAreModelled(t *testing.T) {
 	for _, name := range []string{"RequestCount", "HTTPCode_Target_2XX_Count", "HTTPCode_Target_3XX_Count", "HTTPCode_Target_4XX_Count", "HTTPCode_Target_5XX_Count",
 		"TargetConnectionErrorCount", "TargetResponseTime", "HTTPCode_ELB_5XX_Count", "HTTPCode_ELB_502_Count", "HTTPCode_ELB_503_Count",
@@ -333,3 +337,116 @@ func TestSpokenAndPlain(t *testing.T) {
 	}
 }
 
+// rich has every field that the API has, which is held against the SDK's types.
+const rich = "testdata/describe-alarms-rich.json"
+
+func TestTheRichSampleHasEveryFieldOfTheAPI(t *testing.T) {
+	data, err := os.ReadFile(rich)
+	require.NoError(t, err)
+	var file struct{ MetricAlarms, CompositeAlarms []map[string]any }
+	require.NoError(t, json.Unmarshal(data, &file))
+	for _, c := range []struct {
+		of     reflect.Type
+		alarms []map[string]any
+	}{{reflect.TypeFor[types.MetricAlarm](), file.MetricAlarms}, {reflect.TypeFor[types.CompositeAlarm](), file.CompositeAlarms}} {
+		for i := range c.of.NumField() {
+			name := c.of.Field(i).Name
+			if !c.of.Field(i).IsExported() {
+				continue
+			}
+			assert.True(t, slices.ContainsFunc(c.alarms, func(a map[string]any) bool { _, ok := a[name]; return ok }), "%s has no %s in the sample", c.of.Name(), name)
+		}
+	}
+}
+
+func TestWhatIsNotJudgedIsToldAndNoMistakeOfTheFile(t *testing.T) {
+	_, err := ReadFile(rich)
+	require.Error(t, err, "a rehearsal refuses what it cannot judge")
+	s, err := SurveyFile(rich)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"orders-requests-band", "orders-promql", "orders-daily-errors", "orders-hottest-task"}, s.Names)
+	assert.Len(t, s.Alarms, 6)
+	assert.Len(t, s.Composites, 2)
+	text := told(t, &Outlook{Scene: scene(), Failures: asked, Survey: s})
+	for _, want := range []string{
+		`"requests answered with 5xx (%)", which is m1/m2*100, above 5, each minute, for 3 of 5 minutes; m1 is the number of requests that the service answered with a 5xx`,
+		"orders-promql not judged EvaluationCriteria: alarms on PromQL queries are not judged yet",
+		"orders-hottest-task not judged Metrics[0].Expression: column 1: Metrics Insights queries are not judged yet",
+		"orders-down (composite) watches goes to ALARM when orders-5xx-share is in ALARM or orders-balancer-5xx is in ALARM.",
+		"waits 2m for deploy-under-way to go to ALARM, which holds its actions back for as long as it is there, and 3m longer.",
+		"These of its rule tell people by themselves too: orders-5xx-share.",
+		"goes to ALARM when orders-p99 is in ALARM and orders-down is not in ALARM.",
+		"assumed what these do in a failure is not known here, and they are taken to stay as they are: deploy-under-way.",
+	} {
+		assert.Contains(t, text, want)
+	}
+
+	data, err := os.ReadFile(rich)
+	require.NoError(t, err)
+	spoiled := strings.Replace(strings.Replace(string(data), `"Threshold": 10.0`, `"Threshold": "ten"`, 1), `ALARM(orders-p99)`, `ALARM(orders-p98)`, 1)
+	_, err = ReadSurvey("alarms.json", []byte(spoiled))
+	require.Error(t, err, "what is wrong is wrong all the same")
+	assert.Contains(t, err.Error(), `alarms.json:113: alarm "orders-balancer-5xx": Threshold: want a number`)
+	assert.Contains(t, err.Error(), `there is no alarm "orders-p98"`)
+	_, err = SurveyFile("nosuch.json")
+	require.ErrorContains(t, err, "nosuch.json: cannot be read")
+}
+
+func TestCompositesAreForeseen(t *testing.T) {
+	survey, err := SurveyFile(rich)
+	require.NoError(t, err)
+	o := &Outlook{Scene: scene(), Failures: asked, Survey: survey}
+	require.NoError(t, o.compile())
+	composite := func(name string) *CompiledComposite {
+		return o.composites[slices.IndexFunc(o.composites, func(c *CompiledComposite) bool { return c.Composite.AlarmName == name })]
+	}
+	metric := func(name string) *Compiled {
+		c, err := o.Alarms[slices.IndexFunc(o.Alarms, func(a Alarm) bool { return a.AlarmName == name })].Compile()
+		require.NoError(t, err)
+		return c
+	}
+	k, unknown := o.cast(composite("orders-down"))
+	assert.Equal(t, []string{"deploy-under-way"}, unknown)
+
+	failing := Failure{Trouble: Failing, Share: 50}
+	look := foreseen(k, o.Scene, failing)
+	alone := foresee(t, metric("orders-5xx-share"), o.Scene, failing)
+	assert.Equal(t, alone.Detect, look.Detect, "it goes off with the one of its alarms that sees it")
+	assert.Equal(t, alone.Recover, look.Recover)
+	assert.Equal(t, alone.Least, look.Least)
+	assert.Equal(t, alone.Brief, look.Brief)
+	told, ok := k.acts(failing)
+	require.True(t, ok)
+	assert.Equal(t, Span{alone.Detect.Earliest + 2*time.Minute, alone.Detect.Latest + 2*time.Minute}, told, "it waits for its suppressor first")
+
+	stopping := Failure{Trouble: Stopping, Tasks: 2}
+	look = foreseen(k, o.Scene, stopping)
+	assert.Equal(t, foresee(t, metric("orders-balancer-5xx"), o.Scene, stopping).Detect, look.Detect)
+
+	o.Alarms[slices.IndexFunc(o.Alarms, func(a Alarm) bool { return a.AlarmName == "deploy-under-way" })].StateValue = InAlarm
+	k, _ = o.cast(composite("orders-down"))
+	k.forget()
+	_, ok = k.acts(failing)
+	assert.False(t, ok, "the suppressor holds its actions back")
+
+	// Slow answers of a service that is up; and with 20 requests a second, since the
+	// percentile asks for 1,000 a minute.
+	o.Scene.Rate = 20
+	slowing := Failure{Trouble: Slowing, Share: 100, Delay: 900 * time.Millisecond}
+	k, _ = o.cast(composite("orders-slow-but-up"))
+	look = foreseen(k, o.Scene, slowing)
+	assert.Equal(t, foresee(t, metric("orders-p99"), o.Scene, slowing).Detect, look.Detect)
+	assert.False(t, foreseen(k, o.Scene, failing).Fires)
+}
+
+func TestRulesInWords(t *testing.T) {
+	for rule, want := range map[string]string{
+		"ALARM(a) AND (OK(b) OR NOT INSUFFICIENT_DATA(c))": "a is in ALARM and (b is in OK or c is not in INSUFFICIENT_DATA)",
+		"NOT (ALARM(a) OR TRUE)":                           "it is not so that (a is in ALARM or always)",
+		"AT_LEAST(50%, NOT OK, (a, b)) OR FALSE":           "at least 50% of these are not in OK: a, b or never",
+	} {
+		r, err := ParseRule(rule)
+		require.NoError(t, err, rule)
+		assert.Equal(t, want, r.Words())
+	}
+}

@@ -15,10 +15,13 @@ import (
 type Outlook struct {
 	Scene    *Scene
 	Failures []Failure // one of each trouble that is asked about
-	Alarms   []Alarm
+	Survey
 	// Fed says which metrics of an alarm nothing in the staging copy publishes; nil
 	// if no staging copy is known.
 	Fed func(Alarm) []string
+
+	composites []*CompiledComposite // sorted
+	looks      []Foresight          // of the alarm at hand, one for each of Failures
 }
 
 // width is how many columns a description takes at most.
@@ -27,16 +30,44 @@ const width = 80
 // Describe tells of every alarm in plain words: what it watches, how soon it goes
 // off and recovers, whether anything feeds it, and what it can never see.
 func (o *Outlook) Describe(w io.Writer) error {
+	if err := o.compile(); err != nil {
+		return err
+	}
 	var t telling
 	t.assumptions(o)
 	for i := range o.Alarms {
 		c, err := o.Alarms[i].Compile()
-		if err != nil { // told by Parse
+		if err != nil { // told by whoever read the alarms
 			return err
 		}
 		t.metricAlarm(o, c)
 	}
+	for i := range o.Composites {
+		name := o.Composites[i].AlarmName
+		at := slices.IndexFunc(o.composites, func(c *CompiledComposite) bool { return c.Composite.AlarmName == name })
+		t.compositeAlarm(o, o.composites[at])
+	}
+	for _, name := range o.Names {
+		fmt.Fprintf(&t, "\n%s\n", name)
+		for _, text := range o.Unjudged[name] {
+			t.row("not judged", text+".")
+		}
+	}
 	_, err := io.WriteString(w, t.String())
+	return err
+}
+
+func (o *Outlook) compile() error {
+	o.composites = nil
+	for i := range o.Composites {
+		c, err := o.Composites[i].Compile()
+		if err != nil {
+			return err
+		}
+		o.composites = append(o.composites, c)
+	}
+	var err error
+	o.composites, err = SortComposites(o.composites)
 	return err
 }
 
@@ -106,6 +137,13 @@ func (s *Scene) late() string {
 
 func (t *telling) metricAlarm(o *Outlook, c *Compiled) {
 	fmt.Fprintf(t, "\n%s\n", c.Alarm.AlarmName)
+	o.looks = o.looks[:0]
+	if o.Scene.Knows(c) {
+		for _, f := range o.Failures {
+			look, _ := c.Foresee(o.Scene, f)
+			o.looks = append(o.looks, look)
+		}
+	}
 	t.row("watches", c.Watches(o.Scene)+".")
 	t.row("no data", c.missingWords())
 	t.row("few data", c.fewWords(o.Scene))
@@ -117,9 +155,9 @@ func (t *telling) metricAlarm(o *Outlook, c *Compiled) {
 		}
 		t.row(label, "- "+text+".")
 	}
-	t.row("tells", c.Alarm.tells())
+	t.row("tells", tells(c.Alarm.ActionsEnabled, c.Alarm.AlarmActions))
 	t.row("staging", o.staging(*c.Alarm))
-	t.row("now", c.Alarm.nowWords())
+	t.row("now", nowWords(c.Alarm.StateValue))
 }
 
 // Watches says what the alarm watches, in words, with its inputs explained.
@@ -340,11 +378,16 @@ func (o *Outlook) detects(t *telling, c *Compiled) {
 			"What its metric does in which failure is not known here%s.", detect, recovery, o.unknown(c)))
 		return
 	}
+	t.timings(o)
+}
+
+// timings tells of every failure that goes off what o.looks has found.
+func (t *telling) timings(o *Outlook) {
 	label := "goes off"
-	for _, f := range o.Failures {
-		look, _ := c.Foresee(o.Scene, f)
+	for i := range o.looks {
+		look := &o.looks[i]
 		if look.Before == InAlarm {
-			t.row(label, "at once, and for good: it is in ALARM while all is well.")
+			t.row(label, "never anew: it is in ALARM while all is well.")
 			return
 		}
 		if !look.Fires {
@@ -353,16 +396,16 @@ func (o *Outlook) detects(t *telling, c *Compiled) {
 		least := ""
 		if size := look.Least.size(o.Scene); size != "" {
 			least = fmt.Sprintf(" It sees %s or more.", size)
-			if f.Trouble == Stopping && look.Least.Tasks == 1 {
+			if look.Least.Tasks == 1 {
 				least = " One task is enough."
 			}
 		}
-		t.row(label, fmt.Sprintf("%s after this begins: %s; %s%s One shorter than %s is never seen, one of %s always is.",
-			look.Detect, f.Words(o.Scene), look.after(), least, spoken(look.Brief.Earliest), spoken(look.Brief.Latest)))
+		t.row(label, fmt.Sprintf("%s after this begins: %s; %s%s %s",
+			look.Detect, look.Failure.Words(o.Scene), look.after(), least, look.lasting()))
 		label = ""
 	}
 	if label != "" {
-		t.row(label, "for none of the failures above.")
+		t.row(label, "for none of the failures that are asked about.")
 	}
 }
 
@@ -379,16 +422,25 @@ func (o *Outlook) unknown(c *Compiled) string {
 
 func (f *Foresight) after() string {
 	switch {
-	case !f.Recovers && f.Left == InsufficientData && f.After != InAlarm:
-		return fmt.Sprintf("it leaves ALARM while the failure lasts (to %s).", f.After)
-	case !f.Recovers && f.After != InAlarm:
-		return fmt.Sprintf("it leaves ALARM while the failure lasts (to %s).", f.After)
+	case f.After != InAlarm:
+		return fmt.Sprintf("it leaves ALARM again while the failure lasts (to %s).", f.After)
 	case !f.Recovers:
-		return "it stays in ALARM when the failure has ended, until something else is published."
+		return "it stays in ALARM when the failure has ended, until its metrics say otherwise."
 	case f.Left == InsufficientData:
 		return fmt.Sprintf("INSUFFICIENT_DATA %s after it has ended.", f.Recover)
 	}
 	return fmt.Sprintf("OK again %s after it has ended.", f.Recover)
+}
+
+// lasting is how long the failure must last to be seen.
+func (f *Foresight) lasting() string {
+	switch {
+	case f.Brief.Latest == time.Second:
+		return "One second of it is enough."
+	case f.Brief.Earliest == time.Second:
+		return fmt.Sprintf("One second of it is enough at best, %s always.", spoken(f.Brief.Latest))
+	}
+	return fmt.Sprintf("One shorter than %s is never seen, one of %s always is.", spoken(f.Brief.Earliest), spoken(f.Brief.Latest))
 }
 
 // blind is what the alarm can never see, each a sentence without its end.
@@ -411,7 +463,7 @@ func (o *Outlook) blind(c *Compiled) []string {
 	if o.Scene.Knows(c) {
 		blind = append(blind, o.missed(c)...)
 	}
-	if len(c.Inputs) == 1 || !o.Scene.Knows(c) || o.seesHalf(c) {
+	if len(c.Inputs) == 1 || !o.Scene.Knows(c) || o.seesHalf() {
 		for _, in := range c.Inputs {
 			if m := s.meaning(in.Metric); m != nil && m.misses != "" && !slices.Contains(blind, m.misses) {
 				blind = append(blind, m.misses)
@@ -440,13 +492,11 @@ func (o *Outlook) blind(c *Compiled) []string {
 
 // seesHalf says that of failed requests the alarm sees only those that the service
 // or only those that the balancer answers.
-func (o *Outlook) seesHalf(c *Compiled) bool {
+func (o *Outlook) seesHalf() bool {
 	seen := 0
-	for _, f := range o.Failures {
-		if f.Trouble == Failing || f.Trouble == Stopping {
-			if look, _ := c.Foresee(o.Scene, f); look.Fires {
-				seen++
-			}
+	for _, look := range o.looks {
+		if f := look.Failure.Trouble; look.Fires && (f == Failing || f == Stopping) {
+			seen++
 		}
 	}
 	return seen == 1
@@ -455,13 +505,13 @@ func (o *Outlook) seesHalf(c *Compiled) bool {
 // missed are the failures that were asked about and that it does not see.
 func (o *Outlook) missed(c *Compiled) []string {
 	var never, said []string
-	for _, f := range o.Failures {
-		look, _ := c.Foresee(o.Scene, f)
+	for i := range o.looks {
+		look, f := &o.looks[i], o.looks[i].Failure
 		switch {
 		case look.Before == InAlarm:
 			return []string{"anything new: it is in ALARM while all is well"}
 		case look.Fires:
-			if f.Trouble == Slowing && f.Share == 100 {
+			if f.Trouble == Slowing && f.Share == 100 && c != nil {
 				if share := c.LeastShare(o.Scene, f.Delay); share > 0 {
 					said = append(said, fmt.Sprintf("fewer than %s%% of the answers being %s slower", plain(share), spoken(f.Delay)))
 				}
@@ -480,7 +530,7 @@ func (o *Outlook) missed(c *Compiled) []string {
 	return said
 }
 
-func stays(f Foresight) string {
+func stays(f *Foresight) string {
 	if f.After == f.Before {
 		return "stays " + f.After.String()
 	}
@@ -488,15 +538,15 @@ func stays(f Foresight) string {
 }
 
 // tells says who hears of ALARM.
-func (a *Alarm) tells() string {
+func tells(enabled bool, actions []string) string {
 	switch {
-	case !a.ActionsEnabled:
+	case !enabled:
 		return "NOBODY: its actions are disabled (ActionsEnabled false)."
-	case len(a.AlarmActions) == 0:
+	case len(actions) == 0:
 		return "NOBODY: it has no AlarmActions. It counts only where someone looks, or in a composite alarm."
 	}
 	var names []string
-	for _, arn := range a.AlarmActions {
+	for _, arn := range actions {
 		names = append(names, arn[strings.LastIndexAny(arn, ":/")+1:])
 	}
 	return strings.Join(names, ", ") + "."
@@ -512,8 +562,8 @@ func (o *Outlook) staging(a Alarm) string {
 	return "fed: the staging copy publishes all of its metrics."
 }
 
-func (a *Alarm) nowWords() string {
-	if a.StateValue == InAlarm {
+func nowWords(state State) string {
+	if state == InAlarm {
 		return "in ALARM when the file was written: it cannot go off again before it has recovered."
 	}
 	return ""
