@@ -84,6 +84,9 @@ func newMonitor(setup *stage.Setup, now func() time.Duration) (*monitor, error) 
 		return nil, err
 	}
 	m.store.PutCompiled(compiled...)
+	if err := m.store.PutComposites(setup.Composites); err != nil {
+		return nil, err
+	}
 	m.raise(setup.Monitoring)
 	return m, nil
 }

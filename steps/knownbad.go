@@ -36,7 +36,8 @@ func ParseBreakage(s string) (Breakage, error) {
 	return NoBreakage, &InputError{fmt.Sprintf("there is no breakage %q: known are %q", s, Breakages())}
 }
 
-// setup puts alarms to sleep: no value is beyond their thresholds any more.
+// setup puts alarms to sleep: no value is beyond their thresholds any more, and no rule
+// holds.
 func (b Breakage) setup(s stage.Setup) stage.Setup {
 	if b != AlarmsAsleep {
 		return s
@@ -45,6 +46,10 @@ func (b Breakage) setup(s stage.Setup) stage.Setup {
 	for i := range s.Alarms {
 		s.Alarms[i].Threshold = math.MaxFloat64
 		s.Alarms[i].ComparisonOperator = "GreaterThanThreshold"
+	}
+	s.Composites = slices.Clone(s.Composites)
+	for i := range s.Composites {
+		s.Composites[i].AlarmRule = "FALSE"
 	}
 	return s
 }

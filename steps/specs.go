@@ -224,9 +224,7 @@ func (c *checker) step(s *Spec, line int64, text string) {
 		case "version", "stable":
 			known = slices.Sorted(maps.Keys(set.Versions))
 		case "alarm":
-			for _, a := range set.Alarms {
-				known = append(known, a.AlarmName)
-			}
+			known = set.AlarmNames()
 			s.Alarms = append(s.Alarms, v)
 		case "plan":
 			known = slices.Sorted(maps.Keys(c.project.Plans))

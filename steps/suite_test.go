@@ -7,7 +7,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"rehearsal/internal/alarm"
 	"rehearsal/internal/check"
+	"rehearsal/internal/project"
 )
 
 const shopAtRest = "    Given a staging copy of the shop, with version \"v1\" serving everyone\n    And customers browse and order at 200 requests per second\n"
@@ -15,8 +17,13 @@ const shopAtRest = "    Given a staging copy of the shop, with version \"v1\" se
 // rehearseText runs one feature on the simulated stage.
 func rehearseText(t *testing.T, text string, notify func(Notice)) *Verification {
 	t.Helper()
+	return rehearseOf(t, shop(t), text, notify)
+}
+
+func rehearseOf(t *testing.T, p *project.Project, text string, notify func(Notice)) *Verification {
+	t.Helper()
 	v, err := Rehearsal{
-		Project: shop(t), Features: []string{feature(t, text)}, Stages: []string{Simulated}, Seed: 1, Report: t.TempDir(),
+		Project: p, Features: []string{feature(t, text)}, Stages: []string{Simulated}, Seed: 1, Report: t.TempDir(),
 		Notify: func(_ string, n Notice) {
 			if notify != nil {
 				notify(n)
@@ -50,6 +57,30 @@ func TestAnAlarmThatNobodyMentionedBreaksTheScenario(t *testing.T) {
 	require.Len(t, v.Results, 1)
 	assert.ErrorContains(t, v.Results[0].Err, `the alarm "shop-5xx-rate" went off`)
 	assert.ErrorContains(t, v.Results[0].Err, "the scenario does not mention it")
+}
+
+func TestCompositeAlarmsAreAlarmsToSpecs(t *testing.T) {
+	p := shop(t)
+	p.Setup.Composites = []alarm.Composite{
+		{AlarmName: "shop-is-ill", AlarmRule: "ALARM(shop-5xx-rate) OR ALARM(shop-p99-latency)"},
+		{AlarmName: "shop-is-down", AlarmRule: "ALARM(shop-is-ill) AND ALARM(shop-unhealthy-hosts)"},
+	}
+	p.Plans["canary"].Alarms = []string{"shop-is-ill"}
+	text := "Feature: f\n  Scenario: s\n" + shopAtRest +
+		"    And version \"v2\" fails 50% of its requests\n    When \"v2\" is released as the \"canary\" plan says\n    Then the release is rolled back\n" +
+		"    And the alarm \"shop-is-ill\" goes off within 4 minutes of exposure\n    And the alarm \"shop-is-down\" stays silent\n" +
+		"    And the alarm \"shop-error-logs\" may go off too\n"
+	v := rehearseOf(t, p, text, nil)
+	require.Len(t, v.Results, 1)
+	assert.ErrorContains(t, v.Results[0].Err, `the alarm "shop-5xx-rate" went off`, "the child is an alarm of its own, and nobody mentioned it")
+	text += "    And the alarm \"shop-5xx-rate\" goes off within 4 minutes of exposure\n"
+	v = rehearseOf(t, p, text, nil)
+	require.Len(t, v.Results, 1)
+	assert.Equal(t, check.Passed, v.Results[0].Verdict, "%v", v.Results[0].Err)
+
+	asleep := AlarmsAsleep.setup(p.Setup)
+	assert.Equal(t, "FALSE", asleep.Composites[1].AlarmRule)
+	assert.NotEqual(t, "FALSE", p.Setup.Composites[1].AlarmRule)
 }
 
 func TestAFailureThatNoAlarmSeesIsNotPassedOver(t *testing.T) {

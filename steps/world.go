@@ -159,14 +159,14 @@ func (w *World) steady(ctx context.Context) error {
 // quiet says that every alarm is OK. An alarm that stays INSUFFICIENT_DATA would
 // never detect anything.
 func (w *World) quiet(h *stage.History) bool {
-	return !slices.ContainsFunc(w.setup.Alarms, func(a alarm.Alarm) bool { return h.AlarmState(a.AlarmName) != alarm.OK })
+	return !slices.ContainsFunc(w.setup.AlarmNames(), func(name string) bool { return h.AlarmState(name) != alarm.OK })
 }
 
 func (w *World) unrest(h *stage.History, from time.Duration) string {
 	var states []string
-	for _, a := range w.setup.Alarms {
-		if s := h.AlarmState(a.AlarmName); s != alarm.OK {
-			states = append(states, fmt.Sprintf("the alarm %q is %s", a.AlarmName, s))
+	for _, name := range w.setup.AlarmNames() {
+		if s := h.AlarmState(name); s != alarm.OK {
+			states = append(states, fmt.Sprintf("the alarm %q is %s", name, s))
 		}
 	}
 	requests, bad := check.Counted(h, from, 0, "")

@@ -92,8 +92,12 @@ type Compiled struct {
 	// Period is the length of one point.
 	Period time.Duration
 	// Every is how often the alarm is evaluated: 10 s for periods of 10, 20
-	// and 30 s, else one minute, over windows of whole periods that end at
-	// the moment of evaluation (so they slide when Period is longer).
+	// and 30 s; an hour where EvaluationPeriods of Period are together more
+	// than a day; else one minute. The windows are whole periods that end at
+	// the moment of evaluation, so they slide when Period is longer: the user
+	// guide ("Evaluating an alarm") has a period of 5 minutes judged at the
+	// end of minute 5 on minutes 1 to 5, and at the end of minute 6 on 2 to 6,
+	// and alarms over several days once per hour, on what there was until then.
 	Every time.Duration
 	// Range is how many points an evaluation looks at, oldest to newest.
 	// See rangeBeyond for where the number comes from.

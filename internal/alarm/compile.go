@@ -49,6 +49,12 @@ func (a *Alarm) Compile() (*Compiled, error) {
 	if len(c.problems) > 0 {
 		return nil, errors.Join(c.problems...)
 	}
+	// Where a setting is given, the API reference has it ignored for such metrics
+	// ("always ignore missing data even if you choose a different option"), and the
+	// user guide has it count ("You can override this"), as it does here.
+	if a.TreatMissingData == "" && slices.ContainsFunc(c.out.Inputs, func(in Input) bool { return in.Metric.Namespace == "AWS/DynamoDB" }) {
+		c.out.missing = treatIgnore
+	}
 	return c.out, nil
 }
 
@@ -99,7 +105,7 @@ func (c *compiler) rule() {
 				"LessThanThreshold or LessThanOrEqualToThreshold", a.ComparisonOperator)
 		}
 	}
-	if out.missing, ok = parseTreatment(a.TreatMissingData, a.Namespace); !ok {
+	if out.missing, ok = parseTreatment(a.TreatMissingData); !ok {
 		c.wrong("TreatMissingData", "unknown setting %q: want missing, ignore, breaching or notBreaching", a.TreatMissingData)
 	}
 	switch a.EvaluateLowSampleCountPercentile {
@@ -173,9 +179,14 @@ func (c *compiler) period(field string, seconds int) {
 	if c.out.Period != 0 {
 		return
 	}
-	c.out.Period, c.out.Every = length, time.Minute
-	if seconds < 60 {
+	c.out.Period = length
+	switch {
+	case seconds < 60:
 		c.out.Every = 10 * time.Second
+	case c.out.n > day/seconds:
+		c.out.Every = time.Hour
+	default:
+		c.out.Every = time.Minute
 	}
 	limit, text := day, "a day (86400 seconds)"
 	if seconds >= hour {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Composite is a composite alarm with the names and units of `describe-alarms`
@@ -94,11 +95,13 @@ func (c *CompiledComposite) Evaluate(state func(name string) State) State {
 
 // wrongName is what is wrong with an alarm's name; "": nothing.
 func wrongName(name string) string {
-	switch n := len(name); {
+	switch n := utf8.RuneCountInString(name); {
 	case n == 0:
 		return "the alarm has no name"
 	case n > maxName:
 		return fmt.Sprintf("has %d characters; at most %d are allowed", n, maxName)
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7F }):
+		return fmt.Sprintf("is %q: control characters, and what is not UTF-8, are not allowed", name)
 	}
 	return ""
 }

@@ -109,6 +109,26 @@ func TestWrongRulesAreShownWhereTheyAre(t *testing.T) {
 	}
 }
 
+// Limits are in characters, and people write Japanese.
+func TestNamesOfAlarms(t *testing.T) {
+	for name, want := range map[string]string{
+		strings.Repeat("警", 255): "", "a b (c) \"d\", e/f:g": "",
+		"": "the alarm has no name", strings.Repeat("警", 256): "has 256 characters; at most 255 are allowed",
+		"a\nb": `is "a\nb": control characters`, "\xff": `is "\xff": control characters`,
+	} {
+		a := Alarm{AlarmName: name, Namespace: "Shop", MetricName: "Errors", Statistic: "Sum", Period: 60, EvaluationPeriods: 1, ComparisonOperator: "GreaterThanThreshold"}
+		_, err := a.Compile()
+		_, compositeErr := (&Composite{AlarmName: name, AlarmRule: "TRUE"}).Compile()
+		for _, err := range []error{err, compositeErr} {
+			if want == "" {
+				assert.NoError(t, err)
+			} else {
+				assert.ErrorContains(t, err, want)
+			}
+		}
+	}
+}
+
 // drawRule is a rule as text, and what it says of the states of alarms, worked out
 // with no code of the package.
 type drawnRule struct {

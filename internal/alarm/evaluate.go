@@ -13,7 +13,8 @@ import (
 // that their number depends on the period and the resolution; in all of its
 // examples it is 5 for 3. Alarms of 1 period seen in production left ALARM
 // just over 3 periods after their last point. Both are N+2, which is used for
-// every period and resolution.
+// every period and resolution. The premature-alarm rule below takes all of them: the
+// guide's row "- - X - -", 3 of 3, is ALARM.
 const rangeBeyond = 2
 
 // Evaluate decides the state from the newest Range points, oldest to newest,
@@ -97,14 +98,9 @@ const (
 	treatNotBreaching
 )
 
-func parseTreatment(text, namespace string) (treatment, bool) {
+func parseTreatment(text string) (treatment, bool) {
 	switch text {
-	case "":
-		if namespace == "AWS/DynamoDB" { // whose default differs, says the user guide
-			return treatIgnore, true
-		}
-		return treatMissing, true
-	case "missing":
+	case "", "missing":
 		return treatMissing, true
 	case "ignore":
 		return treatIgnore, true

@@ -75,6 +75,31 @@ func TestDynamoDBIgnoresMissingDataUnlessToldOtherwise(t *testing.T) {
 	}
 }
 
+func TestMetricMathOverDynamoDBIgnoresMissingDataToo(t *testing.T) {
+	a := mathAlarm("a + 1")
+	a.AlarmName, a.ComparisonOperator = "throttled", "GreaterThanThreshold"
+	a.Metrics[3].MetricStat.Metric.Namespace = "AWS/DynamoDB"
+	for setting, want := range map[string]State{"": InAlarm, "missing": InsufficientData} {
+		a.TreatMissingData = setting
+		c, err := a.Compile()
+		assert.NoError(t, err)
+		got, _ := c.Evaluate(drawn("- - - -"), InAlarm)
+		assert.Equal(t, want, got, "TreatMissingData %q", setting)
+	}
+}
+
+func TestHowOftenAnAlarmIsEvaluated(t *testing.T) {
+	for _, row := range []struct {
+		period, n int
+		want      time.Duration
+	}{
+		{10, 1, 10 * time.Second}, {20, 1, 10 * time.Second}, {30, 100, 10 * time.Second}, {60, 1, time.Minute}, {60, 1440, time.Minute},
+		{300, 3, time.Minute}, {3600, 24, time.Minute}, {3600, 25, time.Hour}, {86_400, 1, time.Minute}, {86_400, 7, time.Hour},
+	} {
+		assert.Equal(t, row.want, compiled(t, Alarm{Period: row.period, EvaluationPeriods: row.n}).Every, "%+v", row)
+	}
+}
+
 func TestAPercentileOfFewSamplesKeepsTheState(t *testing.T) {
 	for _, row := range []struct {
 		statistic, setting string

@@ -16,8 +16,12 @@ const (
 
 // Expr is a metric-math expression, parsed: numbers, ids of other queries,
 // + - * / % ^, comparisons, AND (&&), OR (||), NOT, [arrays], IF, FILL, METRICS,
-// SUM, AVG, MIN, MAX, ABS, CEIL, FLOOR, PERIOD, RATE, DIFF, RUNNING_SUM and
-// TIME_SERIES, as in the user guide's "Metric math syntax and functions".
+// SUM, AVG, MIN, MAX, DATAPOINT_COUNT, ABS, CEIL, FLOOR, LOG, LOG10, PERIOD, RATE,
+// DIFF, DIFF_TIME, RUNNING_SUM, TIME_SERIES, METRIC_COUNT, FIRST and LAST, as in the
+// user guide's "Metric math syntax and functions". What else it lists is refused:
+// SEARCH, which AWS itself judges in no alarm; what depends on the calendar or on
+// other services; and STDDEV, SORT, SLICE and REMOVE_EMPTY, of which the guide does not
+// say enough, or says not to use them in alarms.
 type Expr struct {
 	source string
 	root   *node
@@ -96,35 +100,43 @@ const (
 	opAverage
 	opMinimum
 	opMaximum
+	opDatapointCount
+	opMetricCount
+	opFirst
+	opLast
 	opAbs
 	opCeil
 	opFloor
+	opLog
+	opLog10
 	opPeriod
 	opRate
 	opDiff
+	opDiffTime
 	opRunningSum
 	opTimeSeries
 )
 
 // A function of metric math: how it is called, and with how many arguments.
 type function struct {
-	name string
-	op   op
-	args int
+	name        string
+	op          op
+	least, most int
 }
 
 func functions() []function {
 	return []function{
-		{"IF", opIf, 3}, {"FILL", opFill, 2},
-		{"SUM", opSum, 1}, {"AVG", opAverage, 1}, {"MIN", opMinimum, 1}, {"MAX", opMaximum, 1},
-		{"ABS", opAbs, 1}, {"CEIL", opCeil, 1}, {"FLOOR", opFloor, 1}, {"PERIOD", opPeriod, 1},
-		{"RATE", opRate, 1}, {"DIFF", opDiff, 1}, {"RUNNING_SUM", opRunningSum, 1}, {"TIME_SERIES", opTimeSeries, 1},
+		{"IF", opIf, 2, 3}, {"FILL", opFill, 2, 2},
+		{"SUM", opSum, 1, 1}, {"AVG", opAverage, 1, 1}, {"MIN", opMinimum, 1, 1}, {"MAX", opMaximum, 1, 1},
+		{"DATAPOINT_COUNT", opDatapointCount, 1, 1}, {"METRIC_COUNT", opMetricCount, 1, 1}, {"FIRST", opFirst, 1, 1}, {"LAST", opLast, 1, 1},
+		{"ABS", opAbs, 1, 1}, {"CEIL", opCeil, 1, 1}, {"FLOOR", opFloor, 1, 1}, {"LOG", opLog, 1, 1}, {"LOG10", opLog10, 1, 1},
+		{"PERIOD", opPeriod, 1, 1}, {"RATE", opRate, 1, 1}, {"DIFF", opDiff, 1, 1}, {"DIFF_TIME", opDiffTime, 1, 1},
+		{"RUNNING_SUM", opRunningSum, 1, 1}, {"TIME_SERIES", opTimeSeries, 1, 1},
 	}
 }
 
 // Functions that AWS has and that are not judged here.
-const unjudged = " ANOMALY_DETECTION_BAND SEARCH STDDEV LOG LOG10 SLICE SORT REMOVE_EMPTY FIRST LAST METRIC_COUNT " +
-	"DATAPOINT_COUNT DIFF_TIME EPOCH SECOND MINUTE HOUR DAY DATE MONTH YEAR INSIGHT_RULE_METRIC SERVICE_QUOTA " +
+const unjudged = " STDDEV SLICE SORT REMOVE_EMPTY EPOCH SECOND MINUTE HOUR DAY DATE MONTH YEAR INSIGHT_RULE_METRIC SERVICE_QUOTA " +
 	"DB_PERF_INSIGHTS LAMBDA "
 
 // parser is a recursive descent over the tokens of one expression, weakest
@@ -472,8 +484,11 @@ func (p *parser) call(n *node, name string, at int) error {
 		if err := p.list(n, ")"); err != nil {
 			return err
 		}
-		if len(n.args) != f.args {
-			return p.fail(at, "%s takes %s, not %d", name, counted(f.args, "argument"), len(n.args))
+		switch count := len(n.args); {
+		case f.least < f.most && (count < f.least || count > f.most):
+			return p.fail(at, "%s takes %d to %d arguments, not %d", name, f.least, f.most, count)
+		case count < f.least || count > f.most:
+			return p.fail(at, "%s takes %s, not %d", name, counted(f.least, "argument"), count)
 		}
 		return nil
 	}
@@ -481,6 +496,10 @@ func (p *parser) call(n *node, name string, at int) error {
 	switch {
 	case name != upper && (upper == "METRICS" || isFunction(upper)):
 		return p.fail(at, "unknown function %q: functions are in capitals, %s", name, upper)
+	case upper == "SEARCH":
+		return p.fail(at, "SEARCH makes any number of time series, and an alarm, in AWS too, judges one: name the metrics one by one")
+	case upper == "ANOMALY_DETECTION_BAND":
+		return p.fail(at, "anomaly detection bands are not judged: use a fixed Threshold")
 	case strings.Contains(unjudged, " "+upper+" "):
 		return asUnjudged(p.fail(at, "%s is not judged yet: rewrite the alarm without it", upper))
 	}

@@ -11,6 +11,7 @@ type Scratch struct {
 	points []Point
 	lists  [][]Point
 	slots  []value
+	stack  []value // members of arrays at hand
 }
 
 // take gives n missing points. What was taken before stays valid.
@@ -41,10 +42,14 @@ func (s *Scratch) takeList(n int) [][]Point {
 // fewer, its oldest are missing. The result is valid until s is used again.
 //
 // A point is missing where an operand is, and where the result is not a finite
-// number (a division by zero). The exceptions are the user guide's: FILL; SUM,
-// AVG, MIN and MAX, which take the points that are there; and a comparison of
-// two time series, which takes a point that only one of them has as 0 in the
-// other.
+// number (a division by zero). The exceptions are those of the user guide, "Metric
+// math syntax and functions": FILL; SUM, MIN, MAX and DATAPOINT_COUNT, which take the
+// points that are there; AVG, which takes a missing one as 0; a comparison of two time
+// series, which takes a point that only one of them has as 0 in the other; and
+// IF(condition, series, ...), which is 0 where the condition holds and the series has no
+// point. In one thing the guide is not followed: it says of + - * / too that they take
+// a missing point as 0, which would leave FILL(m, 0) without a use; people who write
+// m1/m2 of sparse metrics without FILL see gaps.
 func (c *Compiled) Points(s *Scratch, inputs [][]Point) []Point {
 	if c.program == nil {
 		return inputs[0]
@@ -98,24 +103,31 @@ func (r run) eval(n *node) value {
 		}
 		return value{kind: array, list: list}
 	case opArray:
-		list := r.takeList(len(n.args))
-		for i, arg := range n.args {
-			list[i] = r.eval(arg).points
-		}
-		return value{kind: array, list: list}
+		return value{kind: array, list: r.members(n)}
 	case opIf:
-		return r.choose(n.kind, r.eval(n.args[0]), r.eval(n.args[1]), r.eval(n.args[2]))
+		no := value{} // a missing number
+		if len(n.args) == 3 {
+			no = r.eval(n.args[2])
+		}
+		return r.choose(n.kind, r.eval(n.args[0]), r.eval(n.args[1]), no)
 	case opFill:
 		return r.fill(r.eval(n.args[0]), n.args[1])
-	case opSum, opAverage, opMinimum, opMaximum:
+	case opSum, opAverage, opMinimum, opMaximum, opDatapointCount:
 		return r.aggregate(n.op, r.eval(n.args[0]))
+	case opMetricCount:
+		return value{number: present(float64(len(r.eval(n.args[0]).list)))}
+	case opFirst:
+		return value{kind: series, points: r.eval(n.args[0]).list[0]}
+	case opLast:
+		list := r.eval(n.args[0]).list
+		return value{kind: series, points: list[len(list)-1]}
 	case opPeriod:
 		return value{number: present(r.period)}
 	case opTimeSeries:
 		return value{kind: series, points: r.spread(r.eval(n.args[0]))}
-	case opRate, opDiff, opRunningSum:
+	case opRate, opDiff, opDiffTime, opRunningSum:
 		return r.each(r.eval(n.args[0]), n.op, r.sequence)
-	case opNegate, opNot, opAbs, opCeil, opFloor:
+	case opNegate, opNot, opAbs, opCeil, opFloor, opLog, opLog10:
 		v := r.eval(n.args[0])
 		if v.kind == scalar {
 			return value{number: unary(n.op, v.number)}
@@ -123,6 +135,29 @@ func (r run) eval(n *node) value {
 		return r.each(v, n.op, r.pointwise)
 	}
 	return r.binary(n.op, r.eval(n.args[0]), r.eval(n.args[1]))
+}
+
+// members is the series that stand between brackets; an array among them gives all of
+// its own.
+func (r run) members(n *node) [][]Point {
+	made, base := 0, len(r.stack)
+	for _, arg := range n.args {
+		v := r.eval(arg)
+		r.stack = append(r.stack, v)
+		if made++; v.kind == array {
+			made += len(v.list) - 1
+		}
+	}
+	list := r.takeList(made)[:0]
+	for _, v := range r.stack[base:] {
+		if v.kind == array {
+			list = append(list, v.list...)
+		} else {
+			list = append(list, v.points)
+		}
+	}
+	r.stack = r.stack[:base]
+	return list
 }
 
 // each applies f to a series, or to every series of an array.
@@ -161,6 +196,10 @@ func unary(o op, p Point) Point {
 		return present(math.Ceil(p.Value))
 	case opFloor:
 		return present(math.Floor(p.Value))
+	case opLog:
+		return present(math.Log(p.Value))
+	case opLog10:
+		return present(math.Log10(p.Value))
 	}
 	panic(fmt.Sprintf("alarm: operation %d is not unary", o))
 }
@@ -179,6 +218,8 @@ func (r run) sequence(o op, to, from []Point) {
 			to[i] = present(sum)
 		case last >= 0 && o == opDiff:
 			to[i] = present(p.Value - from[last].Value)
+		case last >= 0 && o == opDiffTime:
+			to[i] = present(float64(i-last) * r.period)
 		case last >= 0 && o == opRate:
 			to[i] = present((p.Value - from[last].Value) / (float64(i-last) * r.period))
 		}
@@ -186,15 +227,19 @@ func (r run) sequence(o op, to, from []Point) {
 	}
 }
 
-// aggregate is SUM, AVG, MIN and MAX: of a series a number, of an array a
-// series, point by point; of the points that are there.
+// aggregate is SUM, AVG, MIN, MAX and DATAPOINT_COUNT: of a series a number, of an
+// array a series, point by point; of the points that are there. Where there is none,
+// so is there no result, but for DATAPOINT_COUNT of a series.
 func (r run) aggregate(o op, v value) value {
 	if v.kind == series {
 		var sum total
 		for _, p := range v.points {
 			sum.add(p)
 		}
-		return value{number: sum.of(o)}
+		if o == opDatapointCount {
+			return value{number: present(sum.count)}
+		}
+		return value{number: sum.of(o, len(v.points))}
 	}
 	to := r.take(r.n)
 	for i := range to {
@@ -202,7 +247,7 @@ func (r run) aggregate(o op, v value) value {
 		for _, points := range v.list {
 			sum.add(points[i])
 		}
-		to[i] = sum.of(o)
+		to[i] = sum.of(o, len(v.list))
 	}
 	return value{kind: series, points: to}
 }
@@ -221,7 +266,8 @@ func (t *total) add(p Point) {
 	t.min, t.max = min(t.min, p.Value), max(t.max, p.Value)
 }
 
-func (t *total) of(o op) Point {
+// of is the result over so many points, missing ones included.
+func (t *total) of(o op, all int) Point {
 	if t.count == 0 {
 		return Point{}
 	}
@@ -229,11 +275,13 @@ func (t *total) of(o op) Point {
 	case opSum:
 		return present(t.sum)
 	case opAverage:
-		return present(t.sum / t.count)
+		return present(t.sum / float64(all)) // a missing point is 0, says the user guide
 	case opMinimum:
 		return present(t.min)
 	case opMaximum:
 		return present(t.max)
+	case opDatapointCount:
+		return present(t.count)
 	}
 	panic(fmt.Sprintf("alarm: operation %d does not aggregate", o))
 }
@@ -250,8 +298,11 @@ func (r run) spread(v value) []Point {
 	return to
 }
 
-// choose is IF: 0 is false, all else is true, and where the condition is
-// missing so is the result.
+// choose is IF: 0 is false, all else is true, and where the condition is missing so is
+// the result. Where a time series holds as the condition and the one to take has no
+// point, the result is 0; it is missing where the condition does not hold and what is
+// to be taken then has none, or is not given. So says the user guide, "Using IF
+// expressions".
 func (r run) choose(k kind, condition, yes, no value) value {
 	if k == scalar {
 		return value{number: pick(condition.number, yes.number, no.number)}
@@ -259,6 +310,9 @@ func (r run) choose(k kind, condition, yes, no value) value {
 	to, c, y, n := r.take(r.n), r.spread(condition), r.spread(yes), r.spread(no)
 	for i := range to {
 		to[i] = pick(c[i], y[i], n[i])
+		if condition.kind == series && yes.kind == series && c[i].Present && c[i].Value != 0 {
+			to[i] = orZero(y[i])
+		}
 	}
 	return value{kind: series, points: to}
 }

@@ -2,8 +2,6 @@ package alarm
 
 import (
 	"encoding/json"
-	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -219,27 +217,4 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 func TestAByteOrderMarkIsNoMistake(t *testing.T) {
 	_, err := Parse("alarms.json", []byte("\xEF\xBB\xBF"+file(good)))
 	require.NoError(t, err)
-}
-
-// FuzzParse: whatever the bytes, there are alarms that compile, or mistakes
-// with a line of the file.
-func FuzzParse(f *testing.F) {
-	output, err := os.ReadFile("testdata/describe-alarms.json")
-	require.NoError(f, err)
-	for _, seed := range []string{string(output), file(good), file(ratio), file(), `{"MetricAlarms":[{}]}`, `{"MetricAlarms":[null, 1]}`, "{", "\n\n["} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		alarms, err := Parse("alarms.json", data)
-		for i := range alarms {
-			_, failed := alarms[i].Compile()
-			require.NoError(t, failed)
-		}
-		lines := 1 + strings.Count(string(data), "\n")
-		for _, err := range joined(err) {
-			var m *Mistake
-			require.True(t, errors.As(err, &m))
-			require.True(t, m.Line >= 1 && m.Line <= lines, "line %d of %d: %v", m.Line, lines, err)
-		}
-	})
 }

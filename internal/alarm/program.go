@@ -77,17 +77,23 @@ func (e *env) link(n *node) error {
 		}
 	case opArray:
 		n.kind = array
-		return n.want(series)
-	case opSum, opAverage, opMinimum, opMaximum:
+		return n.want(series, array)
+	case opMetricCount:
+		n.kind = scalar
+		return n.want(array)
+	case opFirst, opLast:
+		n.kind = series
+		return n.want(array)
+	case opSum, opAverage, opMinimum, opMaximum, opDatapointCount:
 		n.kind = scalar
 		if n.args[0].kind == array {
 			n.kind = series
 		}
 		return n.want(series, array)
-	case opAbs, opCeil, opFloor, opNegate:
+	case opAbs, opCeil, opFloor, opLog, opLog10, opNegate:
 		n.kind = n.args[0].kind
 		return n.want(scalar, series, array)
-	case opRate, opDiff, opRunningSum:
+	case opRate, opDiff, opDiffTime, opRunningSum:
 		n.kind = n.args[0].kind
 		return n.want(series, array)
 	case opPeriod:

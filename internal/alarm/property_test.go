@@ -121,7 +121,7 @@ func TestWhatAlwaysHolds(t *testing.T) {
 			states := map[treatment]State{}
 			for _, text := range treatments {
 				c := *j.c
-				c.missing, _ = parseTreatment(text, "")
+				c.missing, _ = parseTreatment(text)
 				states[c.missing], _ = c.Evaluate(j.points, OK)
 			}
 			for _, other := range states {
@@ -209,7 +209,10 @@ func drawFormula(t *rapid.T, inputs [][]Point, depth int) formula {
 		return formula{fmt.Sprintf("IF(%s > 1, %s, 7)", x.text, y.text), func(k int) (float64, bool) {
 			v, ok := x.at(k)
 			if ok && v > 1 {
-				return y.at(k)
+				if w, ok := y.at(k); ok {
+					return w, true
+				}
+				return 0, true
 			}
 			return 7, ok
 		}}

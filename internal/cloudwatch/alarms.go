@@ -21,29 +21,60 @@ type Status struct {
 
 // A Transition is a change of an alarm's state.
 type Transition struct {
-	Name     string
-	From, To alarm.State
-	Reason   string
-	Time     time.Time // of the evaluation
-	// Actions are what CloudWatch would carry out: the ARNs for the new state.
-	// They are recorded here and never carried out.
+	Name      string
+	Composite bool // a composite alarm's
+	From, To  alarm.State
+	Reason    string
+	Time      time.Time // of the evaluation
+	// Actions are what CloudWatch carries out at once: the ARNs for the new state;
+	// none where the alarm's actions are disabled or held back.
 	Actions []string
+	// SuppressedBy is what holds the actions back, of a composite alarm with a
+	// suppressor; when it ends there is an Action.
+	SuppressedBy alarm.Suppressed
 }
 
-// maxHistory is how many transitions DescribeAlarmHistory knows at most.
-const maxHistory = 1000
+// An Action is that an alarm's actions are carried out.
+type Action struct {
+	Alarm     string
+	Composite bool
+	State     alarm.State // that the alarm is in
+	Reason    string      // for that state
+	ARNs      []string    // at least one
+	Time      time.Time
+}
+
+// news is what came of a call, in order, to be told when the Store is free again.
+type news struct {
+	changes []Transition
+	actions []Action
+}
+
+// A standing is the state that an alarm is in.
+type standing struct {
+	state   alarm.State
+	reason  string
+	data    string    // StateReasonData; empty: none
+	since   time.Time // when it came into that state; zero before the first change
+	updated time.Time // when the state was set last, be it to the same; zero before
+	changed time.Time // when the alarm itself was put
+}
+
+func (s *standing) move(to alarm.State, reason, data string, at time.Time) {
+	if s.state != to {
+		s.since = at
+	}
+	s.state, s.reason, s.data, s.updated = to, reason, data, at
+}
 
 // A watch is an alarm on duty.
 type watch struct {
 	*alarm.Compiled
-	state   alarm.State
-	reason  string
-	since   time.Time
-	changed time.Time
-	every   int64 // seconds between evaluations
-	due     int64 // Unix time of the next evaluation; 0 before the first
-	inputs  []input
-	points  [][]alarm.Point // of the inputs, for one evaluation
+	standing
+	every  int64 // seconds between evaluations
+	due    int64 // Unix time of the next evaluation; 0 before the first
+	inputs []input
+	points [][]alarm.Point // of the inputs, for one evaluation
 }
 
 // An input is a metric that an alarm needs, with the points of the windows that
@@ -86,7 +117,7 @@ func (s *Store) PutAlarms(alarms []alarm.Alarm) error {
 }
 
 // PutCompiled puts alarms on duty that were checked already; many stores may
-// share them.
+// share them. Their names must not be those of composite alarms.
 func (s *Store) PutCompiled(alarms ...*alarm.Compiled) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,7 +127,7 @@ func (s *Store) PutCompiled(alarms ...*alarm.Compiled) {
 }
 
 func (s *Store) put(c *alarm.Compiled) {
-	w := &watch{Compiled: c, changed: s.time(), reason: alarm.Reason{}.String(), every: int64(c.Every / time.Second)}
+	w := &watch{Compiled: c, standing: standing{changed: s.time(), reason: alarm.Reason{}.String()}, every: int64(c.Every / time.Second)}
 	length := int64(c.Period / time.Second)
 	w.inputs = make([]input, len(c.Inputs))
 	w.points = make([][]alarm.Point, len(c.Inputs))
@@ -109,16 +140,22 @@ func (s *Store) put(c *alarm.Compiled) {
 		w.points[i] = points[i*c.Range : (i+1)*c.Range]
 	}
 	s.retention = max(s.retention, int64(c.Range)*length+margin)
-	if old := s.alarm(c.Alarm.AlarmName); old != nil {
-		w.state, w.reason, w.since = old.state, old.reason, old.since
-		if old.every == w.every {
-			w.due = old.due
-		}
-		s.unwatch(old)
-		s.alarms[slices.Index(s.alarms, old)] = w
+	old := s.alarm(c.Alarm.AlarmName)
+	s.watches[c.Alarm.AlarmName] = w
+	if old == nil {
+		s.alarms = append(s.alarms, w)
+		s.note(record{kind: configured, name: c.Alarm.AlarmName, at: w.changed, after: c.Alarm})
 		return
 	}
-	s.alarms = append(s.alarms, w)
+	changed := w.changed
+	w.standing = old.standing
+	w.changed = changed
+	if old.every == w.every {
+		w.due = old.due
+	}
+	s.unwatch(old)
+	s.alarms[slices.Index(s.alarms, old)] = w
+	s.note(record{kind: configured, name: c.Alarm.AlarmName, at: w.changed, before: old.Alarm, after: c.Alarm})
 }
 
 // unwatch takes w's inputs off their series.
@@ -129,90 +166,189 @@ func (s *Store) unwatch(w *watch) {
 	}
 }
 
-func (s *Store) alarm(name string) *watch {
-	for _, w := range s.alarms {
-		if w.Alarm.AlarmName == name {
-			return w
-		}
-	}
-	return nil
-}
+func (s *Store) alarm(name string) *watch { return s.watches[name] }
 
-// DeleteAlarms takes alarms off duty, or none when a name is not known.
+// Limits of AWS's DeleteAlarms.
+const (
+	maxDeleted           = 100
+	maxCompositesDeleted = 1
+)
+
+// DeleteAlarms takes alarms off duty. As in AWS, none is when a composite alarm that
+// stays depends on one of them, and those that exist are when another does not, which
+// is an error still.
 func (s *Store) DeleteAlarms(names ...string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	composites := 0
 	for _, name := range names {
-		if s.alarm(name) == nil {
-			return s.unknown(name)
+		if s.family.named(name) != nil {
+			composites++
 		}
 	}
-	s.alarms = slices.DeleteFunc(s.alarms, func(w *watch) bool {
-		gone := slices.Contains(names, w.Alarm.AlarmName)
-		if gone {
-			s.unwatch(w)
+	switch {
+	case len(names) > maxDeleted:
+		return validation("AlarmNames has %d members; at most %d are allowed", len(names), maxDeleted)
+	case composites > maxCompositesDeleted:
+		return validation("AlarmNames has %d composite alarms; at most %d is allowed in a call", composites, maxCompositesDeleted)
+	}
+	var needed []string
+	for _, name := range names {
+		if s.family.dependsOn(name, names) && !slices.Contains(needed, name) {
+			needed = append(needed, name)
 		}
-		return gone
-	})
-	return nil
+	}
+	if len(needed) > 0 {
+		them := "it"
+		if len(needed) > 1 {
+			them = "them"
+		}
+		return validation("Cannot delete %s as there are composite alarm(s) depending on %s.", strings.Join(needed, ","), them)
+	}
+	var unknown error
+	for _, name := range names {
+		switch w, c := s.alarm(name), s.family.named(name); {
+		case w != nil:
+			s.unwatch(w)
+			delete(s.watches, name)
+			s.alarms = slices.DeleteFunc(s.alarms, func(other *watch) bool { return other == w })
+			s.note(record{kind: configured, name: name, at: s.time(), before: w.Alarm})
+		case c != nil:
+			s.family.remove(c)
+			s.note(record{kind: configured, name: name, composite: true, at: s.time(), before: c.Composite})
+		case unknown == nil:
+			unknown = s.unknown(name)
+		}
+	}
+	return unknown
 }
 
 // unknown says that there is no such alarm.
 func (s *Store) unknown(name string) error {
-	names := make([]string, len(s.alarms))
-	for i, w := range s.alarms {
-		names[i] = w.Alarm.AlarmName
+	const most = 20
+	var names []string
+	for _, w := range s.alarms[:min(most, len(s.alarms))] {
+		names = append(names, w.Alarm.AlarmName)
+	}
+	for _, c := range s.family.sorted[:min(most, len(s.family.sorted))] {
+		names = append(names, c.Composite.AlarmName)
 	}
 	return &apiError{code: "ResourceNotFound", status: 404,
-		message: fmt.Sprintf("there is no alarm %q: the alarms are %q", name, names)}
+		message: fmt.Sprintf("there is no alarm %q: the alarms are %q", short(name), names)}
 }
 
-// SetAlarmState puts an alarm into a state until its next evaluation.
+// SetAlarmState puts an alarm into a state: a metric alarm until its next evaluation,
+// a composite alarm until a child of it changes, or its rule.
 func (s *Store) SetAlarmState(name string, to alarm.State, reason string) error {
+	return s.setAlarmState(name, to, reason, "")
+}
+
+func (s *Store) setAlarmState(name string, to alarm.State, reason, data string) error {
+	var n news
 	s.mu.Lock()
-	w := s.alarm(name)
-	if w == nil {
+	w, c := s.alarm(name), s.family.named(name)
+	at := s.time()
+	switch {
+	case w != nil && w.state != to:
+		s.change(&n, w, to, reason, data, at)
+		s.settle(&n, at)
+	case w != nil:
+		w.move(to, reason, data, at)
+	case c != nil && c.state != to:
+		s.turn(c, to, reason, data, at)
+		s.settle(&n, at)
+	case c != nil:
+		c.move(to, reason, data, at)
+	default:
 		defer s.mu.Unlock()
 		return s.unknown(name)
 	}
-	if w.state == to {
-		w.reason = reason
-		s.mu.Unlock()
-		return nil
-	}
-	t := s.change(w, to, reason, s.time())
 	s.mu.Unlock()
-	s.tell(t)
+	s.tell(n)
 	return nil
 }
 
-// change moves w into another state.
-func (s *Store) change(w *watch, to alarm.State, reason string, at time.Time) Transition {
-	t := Transition{Name: w.Alarm.AlarmName, From: w.state, To: to, Reason: reason, Time: at}
-	if w.Alarm.ActionsEnabled {
-		switch to {
-		case alarm.OK:
-			t.Actions = w.Alarm.OKActions
-		case alarm.InAlarm:
-			t.Actions = w.Alarm.AlarmActions
-		case alarm.InsufficientData:
-			t.Actions = w.Alarm.InsufficientDataActions
-		}
+// SetActionsEnabled enables or disables the actions of alarms, metric or composite. A
+// change of state goes on to be a change of state. Names that are not known are passed
+// over, as by AWS, whose calls have no error for them.
+func (s *Store) SetActionsEnabled(enabled bool, names ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range names {
+		s.setActionsEnabled(name, enabled)
 	}
-	w.state, w.reason, w.since = to, reason, at
-	if len(s.history) == maxHistory {
-		s.history = append(s.history[:0], s.history[1:]...)
-	}
-	s.history = append(s.history, t)
-	return t
 }
 
-func (s *Store) tell(made ...Transition) {
-	if s.changed == nil {
+func (s *Store) setActionsEnabled(name string, enabled bool) {
+	w, c := s.alarm(name), s.family.named(name)
+	switch {
+	case w != nil && w.Alarm.ActionsEnabled != enabled: // what many stores share is not changed
+		compiled, a := *w.Compiled, *w.Alarm
+		a.ActionsEnabled, compiled.Alarm = enabled, &a
+		w.changed = s.time()
+		s.note(record{kind: configured, name: name, at: w.changed, before: w.Alarm, after: &a})
+		w.Compiled = &compiled
+	case c != nil && c.Composite.ActionsEnabled != enabled:
+		compiled, a := *c.CompiledComposite, *c.Composite
+		a.ActionsEnabled, compiled.Composite = enabled, &a
+		c.changed = s.time()
+		s.note(record{kind: configured, name: name, composite: true, at: c.changed, before: c.Composite, after: &a})
+		c.CompiledComposite = &compiled
+	}
+}
+
+// change moves w into another state, and carries out its actions.
+func (s *Store) change(n *news, w *watch, to alarm.State, reason, data string, at time.Time) {
+	t := Transition{Name: w.Alarm.AlarmName, From: w.state, To: to, Reason: reason, Time: at}
+	if w.Alarm.ActionsEnabled {
+		t.Actions = actionsFor(to, w.Alarm.OKActions, w.Alarm.AlarmActions, w.Alarm.InsufficientDataActions)
+	}
+	w.move(to, reason, data, at)
+	s.report(n, t)
+	s.notifyOf(w, t)
+	s.family.turned(t.Name, w.Alarm.AlarmArn, to, at)
+}
+
+func actionsFor(state alarm.State, whenOK, whenInAlarm, whenInsufficientData []string) []string {
+	switch state {
+	case alarm.OK:
+		return whenOK
+	case alarm.InAlarm:
+		return whenInAlarm
+	case alarm.InsufficientData:
+		return whenInsufficientData
+	}
+	panic(fmt.Sprintf("cloudwatch: unknown state of an alarm %d", state))
+}
+
+// report notes a transition and the actions that it carries out at once.
+func (s *Store) report(n *news, t Transition) {
+	n.changes = append(n.changes, t)
+	s.note(record{kind: moved, name: t.Name, composite: t.Composite, at: t.Time, change: t})
+	s.act(n, Action{t.Name, t.Composite, t.To, t.Reason, t.Actions, t.Time})
+}
+
+// act notes that actions are carried out, if there are any.
+func (s *Store) act(n *news, a Action) {
+	if len(a.ARNs) == 0 {
 		return
 	}
-	for _, t := range made {
-		s.changed(t)
+	n.actions = append(n.actions, a)
+	for _, arn := range a.ARNs {
+		s.note(record{kind: acted, name: a.Alarm, composite: a.Composite, at: a.Time, action: arn})
+	}
+}
+
+func (s *Store) tell(n news) {
+	if s.changed != nil {
+		for _, t := range n.changes {
+			s.changed(t)
+		}
+	}
+	if s.acted != nil {
+		for _, a := range n.actions {
+			s.acted(a)
+		}
 	}
 }
 
@@ -220,14 +356,21 @@ func (s *Store) tell(made ...Transition) {
 func (s *Store) State(name string) (alarm.State, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := s.alarm(name)
-	if w == nil {
-		return alarm.InsufficientData, false
-	}
-	return w.state, true
+	return s.stateOf(name)
 }
 
-// Alarms is every alarm with its state, in the order they were put.
+// stateOf is the state of a metric alarm or a composite alarm.
+func (s *Store) stateOf(name string) (alarm.State, bool) {
+	if w := s.alarm(name); w != nil {
+		return w.state, true
+	}
+	if c := s.family.named(name); c != nil {
+		return c.state, true
+	}
+	return alarm.InsufficientData, false
+}
+
+// Alarms is every metric alarm with its state, in the order they were put.
 func (s *Store) Alarms() []Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -236,13 +379,6 @@ func (s *Store) Alarms() []Status {
 		all[i] = Status{Alarm: w.Alarm, State: w.state, Reason: w.reason, Since: w.since, Changed: w.changed}
 	}
 	return all
-}
-
-// Transitions is the newest changes of state, oldest first: at most 1000.
-func (s *Store) Transitions() []Transition {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.history)
 }
 
 // Fed says whether any metric of the alarm ever had data. An alarm that is not

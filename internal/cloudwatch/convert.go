@@ -76,10 +76,6 @@ func toQueries(queries []alarm.MetricDataQuery) []types.MetricDataQuery {
 // toAlarm gives an alarm as DescribeAlarms does.
 func toAlarm(w *watch) types.MetricAlarm {
 	a := w.Alarm
-	since := w.since
-	if since.IsZero() {
-		since = w.changed
-	}
 	name := a.AlarmArn
 	if name == "" {
 		name = arn(a.AlarmName)
@@ -88,8 +84,8 @@ func toAlarm(w *watch) types.MetricAlarm {
 		AlarmName: aws.String(a.AlarmName), AlarmArn: aws.String(name), AlarmDescription: text(a.AlarmDescription),
 		AlarmConfigurationUpdatedTimestamp: aws.Time(w.changed), ActionsEnabled: aws.Bool(a.ActionsEnabled),
 		OKActions: list(a.OKActions), AlarmActions: list(a.AlarmActions), InsufficientDataActions: list(a.InsufficientDataActions),
-		StateValue: types.StateValue(w.state.String()), StateReason: aws.String(w.reason),
-		StateUpdatedTimestamp: aws.Time(since), StateTransitionedTimestamp: aws.Time(since),
+		StateValue: types.StateValue(w.state.String()), StateReason: aws.String(w.reason), StateReasonData: text(w.data),
+		StateUpdatedTimestamp: aws.Time(w.orPut(w.updated)), StateTransitionedTimestamp: aws.Time(w.orPut(w.since)),
 		Namespace: text(a.Namespace), MetricName: text(a.MetricName), Dimensions: toDimensions(a.Dimensions),
 		Statistic: types.Statistic(a.Statistic), ExtendedStatistic: text(a.ExtendedStatistic), Period: whole(a.Period),
 		Unit: types.StandardUnit(a.Unit), Metrics: toQueries(a.Metrics),

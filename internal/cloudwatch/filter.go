@@ -2,6 +2,7 @@ package cloudwatch
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -34,7 +35,12 @@ type MetricFilter struct {
 // Limits of AWS.
 const (
 	maxFilters          = 100 // of a log group
+	maxRegexFilters     = 5   // of a log group, with regular expressions
 	maxFilterDimensions = 3
+	// maxFilterSeries is how many metrics one filter makes of different values of
+	// its dimensions. AWS may disable a filter that makes 1,000 within an hour;
+	// here it makes no more.
+	maxFilterSeries = 1000
 )
 
 // A filter is a MetricFilter at work.
@@ -46,7 +52,8 @@ type filter struct {
 	dims    []extracted
 	store   *Store
 	series  *Series
-	minutes map[int64]bool // with lines, not settled yet: whether one matched
+	made    map[string]*Series // by the values of the dimensions
+	minutes map[int64]bool     // with lines, not settled yet: whether one matched
 }
 
 type extracted struct {
@@ -71,13 +78,28 @@ func (s *Store) putFilter(m MetricFilter) error {
 	if err != nil {
 		return err
 	}
-	g := s.group(m.LogGroup)
+	g, err := s.group(m.LogGroup)
+	if err != nil {
+		return err
+	}
+	if g.class != standardClass {
+		return &apiError{code: "InvalidOperationException", message: fmt.Sprintf("log groups of the class %s have no metric filters", g.class)}
+	}
+	regexes := 0
+	for _, other := range g.filters {
+		if other.Name != m.Name && other.pattern.regexes > 0 {
+			regexes++
+		}
+	}
+	if f.pattern.regexes > 0 && regexes >= maxRegexFilters {
+		return limitExceeded("a log group has at most %d metric filters with regular expressions", maxRegexFilters)
+	}
 	i, found := slices.BinarySearchFunc(g.filters, m.Name, func(f *filter, name string) int { return cmp.Compare(f.Name, name) })
 	switch {
 	case found:
 		g.filters[i] = f
 	case len(g.filters) == maxFilters:
-		return &apiError{code: "LimitExceededException", message: "a log group has at most 100 metric filters"}
+		return limitExceeded("a log group has at most %d metric filters", maxFilters)
 	default:
 		g.filters = slices.Insert(g.filters, i, f)
 	}
@@ -107,7 +129,7 @@ func (s *Store) newFilter(m MetricFilter) (*filter, error) {
 	if err != nil {
 		return nil, invalid("metric filter %q: %v", m.Name, err)
 	}
-	f := &filter{MetricFilter: m, created: s.time(), pattern: pattern, store: s, minutes: map[int64]bool{}}
+	f := &filter{MetricFilter: m, created: s.time(), pattern: pattern, store: s, made: map[string]*Series{}, minutes: map[int64]bool{}}
 	if f.value, err = pattern.extractor(m.Value, true); err != nil {
 		return nil, invalid("metric filter %q: the metric value %q: %v", m.Name, short(m.Value), err)
 	}
@@ -131,11 +153,11 @@ func (p *Pattern) extractor(text string, constant bool) (extractor, error) {
 	case p.columns != nil && strings.HasPrefix(text, "$") && slices.Contains(p.columns.names, text[1:]):
 		c, name := p.columns, text[1:]
 		return func(l *line) (string, bool) {
-			words, ok := c.split(l.text)
+			words, ok := c.split(l)
 			if !ok {
 				return "", false
 			}
-			for _, v := range c.find(words, name) {
+			for _, v := range c.find(l, words, name) {
 				return written(v)
 			}
 			return "", false
@@ -191,9 +213,23 @@ func (f *filter) look(l *line, at time.Time) {
 			}
 			dims = append(dims, alarm.Dimension{Name: d.name, Value: text})
 		}
-		h = f.store.find(alarm.Metric{Namespace: f.Namespace, MetricName: f.Metric, Dimensions: dims})
+		if h = f.of(dims); h == nil {
+			return
+		}
 	}
 	h.addValue(at.Unix(), standard, value, 1)
+}
+
+// of is the series with those dimensions; nil when there are too many.
+func (f *filter) of(dims []alarm.Dimension) *Series {
+	m := alarm.Metric{Namespace: f.Namespace, MetricName: f.Metric, Dimensions: dims}
+	k := key(m) // dims are by name
+	h := f.made[k]
+	if h == nil && len(f.made) < maxFilterSeries {
+		h = f.store.find(m)
+		f.made[k] = h
+	}
+	return h
 }
 
 // settle publishes the default for the minutes that have ended by now and in

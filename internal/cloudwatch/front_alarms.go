@@ -1,12 +1,12 @@
 package cloudwatch
 
 import (
-	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	api "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
@@ -32,6 +32,12 @@ func (s *Store) putMetricAlarm(in *api.PutMetricAlarmInput) (*api.PutMetricAlarm
 	if err := checkDimensions("", in.Dimensions); err != nil {
 		return nil, err
 	}
+	if err := checkPut(in.AlarmDescription, in.OKActions, in.AlarmActions, in.InsufficientDataActions); err != nil {
+		return nil, err
+	}
+	if s.family.named(*in.AlarmName) != nil {
+		return nil, validation("there is a composite alarm %q already: names are unique", *in.AlarmName)
+	}
 	metrics, err := fromQueries(in.Metrics)
 	if err != nil {
 		return nil, err
@@ -56,14 +62,68 @@ func (s *Store) putMetricAlarm(in *api.PutMetricAlarmInput) (*api.PutMetricAlarm
 	return &api.PutMetricAlarmOutput{}, nil
 }
 
+// putCompositeAlarm puts one composite alarm on duty. Tags are not kept.
+func (s *Store) putCompositeAlarm(in *api.PutCompositeAlarmInput) (*api.PutCompositeAlarmOutput, error) {
+	switch {
+	case in.AlarmName == nil:
+		return nil, missing("AlarmName")
+	case in.AlarmRule == nil:
+		return nil, missing("AlarmRule")
+	case strings.TrimSpace(*in.AlarmRule) != *in.AlarmRule || *in.AlarmRule == "":
+		return nil, validation("AlarmRule must not contain leading or trailing whitespace or be null")
+	case in.ActionsSuppressor != nil && in.ActionsSuppressorWaitPeriod == nil:
+		return nil, missing("ActionsSuppressorWaitPeriod")
+	case in.ActionsSuppressor != nil && in.ActionsSuppressorExtensionPeriod == nil:
+		return nil, missing("ActionsSuppressorExtensionPeriod")
+	}
+	if err := checkPut(in.AlarmDescription, in.OKActions, in.AlarmActions, in.InsufficientDataActions); err != nil {
+		return nil, err
+	}
+	a := alarm.Composite{
+		AlarmName: *in.AlarmName, AlarmArn: arn(*in.AlarmName), AlarmDescription: aws.ToString(in.AlarmDescription),
+		ActionsEnabled: in.ActionsEnabled == nil || *in.ActionsEnabled,
+		OKActions:      in.OKActions, AlarmActions: in.AlarmActions, InsufficientDataActions: in.InsufficientDataActions,
+		AlarmRule: *in.AlarmRule, ActionsSuppressor: aws.ToString(in.ActionsSuppressor),
+		ActionsSuppressorWaitPeriod:      int(aws.ToInt32(in.ActionsSuppressorWaitPeriod)),
+		ActionsSuppressorExtensionPeriod: int(aws.ToInt32(in.ActionsSuppressorExtensionPeriod)),
+	}
+	c, err := a.Compile()
+	if err != nil {
+		return nil, validation("%v", err)
+	}
+	return &api.PutCompositeAlarmOutput{}, s.putComposites([]*alarm.CompiledComposite{c})
+}
+
+// checkPut checks what all alarms are put with.
+func checkPut(description *string, whenOK, whenInAlarm, whenInsufficientData []string) error {
+	const most, longest = 5, 1024
+	if n := utf8.RuneCountInString(aws.ToString(description)); n > longest {
+		return validation("AlarmDescription has %d characters; at most %d are allowed", n, longest)
+	}
+	names := [...]string{"OKActions", "AlarmActions", "InsufficientDataActions"}
+	for i, actions := range [...][]string{whenOK, whenInAlarm, whenInsufficientData} {
+		if len(actions) > most {
+			return validation("%s has %d members; at most %d are allowed", names[i], len(actions), most)
+		}
+		for _, action := range actions {
+			if action == "" || len(action) > longest {
+				return validation("%s: an action has %d characters: want 1 to %d", names[i], len(action), longest)
+			}
+		}
+	}
+	return nil
+}
+
 // arn is the name of an alarm in an account that does not exist.
 func arn(name string) string { return "arn:aws:cloudwatch:us-east-1:000000000000:alarm:" + name }
 
 const maxRecords = 100 // of DescribeAlarms and DescribeAlarmHistory
 
-// describeAlarms lists alarms by name.
+// describeAlarms lists alarms by name: metric alarms unless other types are asked for,
+// as in AWS.
 func (s *Store) describeAlarms(in *api.DescribeAlarmsInput) (*api.DescribeAlarmsOutput, error) {
 	records, err := page(in.MaxRecords, 50)
+	related := in.ChildrenOfAlarmName != nil || in.ParentsOfAlarmName != nil
 	switch {
 	case err != nil:
 		return nil, err
@@ -71,33 +131,126 @@ func (s *Store) describeAlarms(in *api.DescribeAlarmsInput) (*api.DescribeAlarms
 		return nil, invalidValue("AlarmNames has %d members; at most 100 are allowed", len(in.AlarmNames))
 	case len(in.AlarmNames) > 0 && in.AlarmNamePrefix != nil:
 		return nil, invalidCombination("AlarmNames and AlarmNamePrefix: give one of them")
-	case in.ChildrenOfAlarmName != nil || in.ParentsOfAlarmName != nil:
-		return nil, validation("ChildrenOfAlarmName and ParentsOfAlarmName are for composite alarms, which are not known to this CloudWatch")
+	case in.ChildrenOfAlarmName != nil && in.ParentsOfAlarmName != nil,
+		related && (len(in.AlarmNames) > 0 || in.AlarmNamePrefix != nil || len(in.AlarmTypes) > 0 || in.StateValue != "" || in.ActionPrefix != nil):
+		return nil, validation("ChildrenOfAlarmName and ParentsOfAlarmName go with no other parameter than MaxRecords and NextToken")
 	}
+	metric, composite, err := askedTypes(in.AlarmTypes)
+	if err != nil {
+		return nil, err
+	}
+	if related {
+		metric, composite = true, true
+	}
+	var names []string
+	for _, w := range s.alarms {
+		if a := w.Alarm; metric && s.describes(in, a.AlarmName, w.state, a.OKActions, a.AlarmActions, a.InsufficientDataActions) {
+			names = append(names, a.AlarmName)
+		}
+	}
+	for _, c := range s.family.sorted {
+		if a := c.Composite; composite && s.describes(in, a.AlarmName, c.state, a.OKActions, a.AlarmActions, a.InsufficientDataActions) {
+			names = append(names, a.AlarmName)
+		}
+	}
+	slices.Sort(names)
 	out := &api.DescribeAlarmsOutput{MetricAlarms: []types.MetricAlarm{}, CompositeAlarms: []types.CompositeAlarm{}}
-	if len(in.AlarmTypes) > 0 && !slices.Contains(in.AlarmTypes, types.AlarmTypeMetricAlarm) {
-		return out, nil
+	if len(names) > records {
+		names = names[:records]
+		out.NextToken = aws.String(names[records-1])
 	}
-	byName := slices.Clone(s.alarms)
-	slices.SortFunc(byName, func(a, b *watch) int { return cmp.Compare(a.Alarm.AlarmName, b.Alarm.AlarmName) })
-	for _, w := range byName {
-		a := w.Alarm
-		actions := slices.Concat(a.OKActions, a.AlarmActions, a.InsufficientDataActions)
-		switch {
-		case a.AlarmName <= aws.ToString(in.NextToken),
-			len(in.AlarmNames) > 0 && !slices.Contains(in.AlarmNames, a.AlarmName),
-			!strings.HasPrefix(a.AlarmName, aws.ToString(in.AlarmNamePrefix)),
-			in.StateValue != "" && string(in.StateValue) != w.state.String(),
-			in.ActionPrefix != nil && !slices.ContainsFunc(actions, func(arn string) bool { return strings.HasPrefix(arn, *in.ActionPrefix) }):
-			continue
+	for _, name := range names {
+		if w := s.alarm(name); w != nil {
+			out.MetricAlarms = append(out.MetricAlarms, brief(in, toAlarm(w)))
+		} else {
+			out.CompositeAlarms = append(out.CompositeAlarms, briefComposite(in, toComposite(s.family.named(name))))
 		}
-		if len(out.MetricAlarms) == records {
-			out.NextToken = out.MetricAlarms[records-1].AlarmName
-			break
-		}
-		out.MetricAlarms = append(out.MetricAlarms, toAlarm(w))
 	}
 	return out, nil
+}
+
+// askedTypes says which types of alarms a call is about: metric alarms, if it does not
+// say.
+func askedTypes(asked []types.AlarmType) (metric, composite bool, err error) {
+	for _, t := range asked {
+		switch t {
+		case types.AlarmTypeMetricAlarm:
+			metric = true
+		case types.AlarmTypeCompositeAlarm:
+			composite = true
+		default:
+			return false, false, invalidValue("AlarmTypes: %q is neither MetricAlarm nor CompositeAlarm", short(string(t)))
+		}
+	}
+	return metric || len(asked) == 0, composite, nil
+}
+
+// describes says whether an alarm is among those asked for, and after the page before.
+func (s *Store) describes(in *api.DescribeAlarmsInput, name string, state alarm.State, actions ...[]string) bool {
+	prefixed := func(arn string) bool { return strings.HasPrefix(arn, *in.ActionPrefix) }
+	switch {
+	case name <= aws.ToString(in.NextToken),
+		len(in.AlarmNames) > 0 && !slices.Contains(in.AlarmNames, name),
+		!strings.HasPrefix(name, aws.ToString(in.AlarmNamePrefix)),
+		in.StateValue != "" && string(in.StateValue) != state.String(),
+		in.ActionPrefix != nil && !slices.ContainsFunc(slices.Concat(actions...), prefixed):
+		return false
+	case in.ChildrenOfAlarmName != nil:
+		parent := s.family.named(*in.ChildrenOfAlarmName)
+		return parent != nil && slices.Contains(parent.Rule.Children(), name)
+	case in.ParentsOfAlarmName != nil:
+		parent := s.family.named(name)
+		return parent != nil && slices.Contains(parent.Rule.Children(), *in.ParentsOfAlarmName)
+	}
+	return true
+}
+
+// brief leaves of an alarm what AWS tells of children and parents.
+func brief(in *api.DescribeAlarmsInput, a types.MetricAlarm) types.MetricAlarm {
+	if in.ChildrenOfAlarmName == nil { // a metric alarm is nobody's parent
+		return a
+	}
+	return types.MetricAlarm{AlarmName: a.AlarmName, AlarmArn: a.AlarmArn, StateValue: a.StateValue, StateUpdatedTimestamp: a.StateUpdatedTimestamp}
+}
+
+func briefComposite(in *api.DescribeAlarmsInput, a types.CompositeAlarm) types.CompositeAlarm {
+	switch {
+	case in.ChildrenOfAlarmName != nil:
+		return types.CompositeAlarm{AlarmName: a.AlarmName, AlarmArn: a.AlarmArn, StateValue: a.StateValue, StateUpdatedTimestamp: a.StateUpdatedTimestamp}
+	case in.ParentsOfAlarmName != nil:
+		return types.CompositeAlarm{AlarmName: a.AlarmName, AlarmArn: a.AlarmArn}
+	}
+	return a
+}
+
+// toComposite gives a composite alarm as DescribeAlarms does.
+func toComposite(c *composite) types.CompositeAlarm {
+	a := c.Composite
+	out := types.CompositeAlarm{
+		AlarmName: aws.String(a.AlarmName), AlarmArn: aws.String(arnOf(a)), AlarmDescription: text(a.AlarmDescription),
+		AlarmConfigurationUpdatedTimestamp: aws.Time(c.changed), ActionsEnabled: aws.Bool(a.ActionsEnabled),
+		OKActions: list(a.OKActions), AlarmActions: list(a.AlarmActions), InsufficientDataActions: list(a.InsufficientDataActions),
+		AlarmRule:  aws.String(a.AlarmRule),
+		StateValue: types.StateValue(c.state.String()), StateReason: aws.String(c.reason), StateReasonData: text(c.data),
+		StateUpdatedTimestamp: aws.Time(c.orPut(c.updated)), StateTransitionedTimestamp: aws.Time(c.orPut(c.since)),
+	}
+	if a.ActionsSuppressor != "" {
+		out.ActionsSuppressor = aws.String(a.ActionsSuppressor)
+		out.ActionsSuppressorWaitPeriod = aws.Int32(int32(a.ActionsSuppressorWaitPeriod))           // in range: it came as one, or
+		out.ActionsSuppressorExtensionPeriod = aws.Int32(int32(a.ActionsSuppressorExtensionPeriod)) // was checked by alarm.Read
+	}
+	if by := c.held.By(); by != alarm.NotSuppressed {
+		out.ActionsSuppressedBy, out.ActionsSuppressedReason = types.ActionsSuppressedBy(by.String()), aws.String(suppressedReason(by))
+	}
+	return out
+}
+
+// orPut is that time, or when the alarm was put.
+func (s *standing) orPut(t time.Time) time.Time {
+	if t.IsZero() {
+		return s.changed
+	}
+	return t
 }
 
 // page is how many records are asked for.
@@ -132,6 +285,10 @@ func (s *Store) setAlarmStateCall(decode func(any) error) (any, error) {
 		return nil, missing("AlarmName")
 	case in.StateReason == nil:
 		return nil, missing("StateReason")
+	case len(*in.StateReason) > 1023:
+		return nil, invalidValue("StateReason has %d characters; at most 1023 are allowed", len(*in.StateReason))
+	case len(aws.ToString(in.StateReasonData)) > 4000:
+		return nil, invalidValue("StateReasonData has %d characters; at most 4000 are allowed", len(*in.StateReasonData))
 	case in.StateReasonData != nil && !json.Valid([]byte(*in.StateReasonData)):
 		return nil, &apiError{code: "InvalidFormatFault", query: "InvalidFormat", message: "StateReasonData is not JSON"}
 	}
@@ -139,11 +296,11 @@ func (s *Store) setAlarmStateCall(decode func(any) error) (any, error) {
 	if err != nil {
 		return nil, invalidValue("StateValue: %v", err)
 	}
-	return &api.SetAlarmStateOutput{}, s.SetAlarmState(*in.AlarmName, state, *in.StateReason)
+	return &api.SetAlarmStateOutput{}, s.setAlarmState(*in.AlarmName, state, *in.StateReason, aws.ToString(in.StateReasonData))
 }
 
-// describeAlarmHistory lists changes of state, the newest first unless asked
-// otherwise.
+// describeAlarmHistory lists what happened to alarms, the newest first unless asked
+// otherwise: to metric alarms unless other types are asked for, as in AWS.
 func (s *Store) describeAlarmHistory(in *api.DescribeAlarmHistoryInput) (*api.DescribeAlarmHistoryOutput, error) {
 	records, err := page(in.MaxRecords, maxRecords)
 	if err != nil {
@@ -155,37 +312,41 @@ func (s *Store) describeAlarmHistory(in *api.DescribeAlarmHistoryInput) (*api.De
 			return nil, &apiError{code: "InvalidNextToken", message: "NextToken is not one that this call gave"}
 		}
 	}
+	metric, composite, err := askedTypes(in.AlarmTypes)
+	switch {
+	case err != nil:
+		return nil, err
+	case in.HistoryItemType != "" && !slices.Contains(in.HistoryItemType.Values(), in.HistoryItemType):
+		return nil, invalidValue("HistoryItemType: %q is none of %q", short(string(in.HistoryItemType)), in.HistoryItemType.Values())
+	case in.ScanBy != "" && !slices.Contains(in.ScanBy.Values(), in.ScanBy):
+		return nil, invalidValue("ScanBy: %q is none of %q", short(string(in.ScanBy)), in.ScanBy.Values())
+	}
 	out := &api.DescribeAlarmHistoryOutput{AlarmHistoryItems: []types.AlarmHistoryItem{}}
-	if in.HistoryItemType != "" && in.HistoryItemType != types.HistoryItemTypeStateUpdate {
+	if in.AlarmContributorId != nil { // contributors are of PromQL alarms, of which there are none
 		return out, nil
 	}
-	found := slices.Clone(s.history)
+	var found []*record
+	for i := range s.history {
+		r := &s.history[i]
+		switch {
+		case in.AlarmName != nil && r.name != *in.AlarmName,
+			r.composite && !composite || !r.composite && !metric,
+			in.HistoryItemType != "" && r.kind.itemType() != in.HistoryItemType,
+			in.StartDate != nil && r.at.Before(*in.StartDate), in.EndDate != nil && r.at.After(*in.EndDate):
+			continue
+		}
+		found = append(found, r)
+	}
 	if in.ScanBy != types.ScanByTimestampAscending {
 		slices.Reverse(found)
 	}
-	found = slices.DeleteFunc(found, func(t Transition) bool {
-		return in.AlarmName != nil && t.Name != *in.AlarmName ||
-			in.StartDate != nil && t.Time.Before(*in.StartDate) || in.EndDate != nil && t.Time.After(*in.EndDate)
-	})
 	found = found[min(skip, len(found)):]
 	if len(found) > records {
 		found = found[:records]
 		out.NextToken = aws.String(strconv.Itoa(skip + records))
 	}
-	for _, t := range found {
-		out.AlarmHistoryItems = append(out.AlarmHistoryItems, toHistory(t))
+	for _, r := range found {
+		out.AlarmHistoryItems = append(out.AlarmHistoryItems, r.item())
 	}
 	return out, nil
-}
-
-func toHistory(t Transition) types.AlarmHistoryItem {
-	data, err := json.Marshal(map[string]any{"version": "1.0",
-		"oldState": map[string]string{"stateValue": t.From.String()},
-		"newState": map[string]string{"stateValue": t.To.String(), "stateReason": t.Reason}})
-	if err != nil {
-		panic(fmt.Sprintf("cloudwatch: texts cannot be written as JSON: %v", err))
-	}
-	return types.AlarmHistoryItem{AlarmName: aws.String(t.Name), AlarmType: types.AlarmTypeMetricAlarm,
-		HistoryItemType: types.HistoryItemTypeStateUpdate, Timestamp: aws.Time(t.Time), HistoryData: aws.String(string(data)),
-		HistorySummary: aws.String(fmt.Sprintf("Alarm updated from %s to %s", t.From, t.To))}
 }

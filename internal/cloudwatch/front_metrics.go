@@ -28,6 +28,8 @@ func metricsOperation(name string) operation {
 		return call((*Store).listMetrics)
 	case "PutMetricAlarm":
 		return call((*Store).putMetricAlarm)
+	case "PutCompositeAlarm":
+		return call((*Store).putCompositeAlarm)
 	case "DescribeAlarms":
 		return call((*Store).describeAlarms)
 	case "DeleteAlarms":

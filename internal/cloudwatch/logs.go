@@ -1,7 +1,10 @@
 package cloudwatch
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -14,13 +17,17 @@ type LogEvent struct {
 // A logGroup is the newest lines of a log group, and the metric filters that
 // look at every line that comes in.
 type logGroup struct {
-	name    string
-	created time.Time
-	streams map[string]*logStream
-	filters []*filter // by name
-	events  []logEvent
-	bytes   int
-	last    int // id of the newest event
+	name      string
+	created   time.Time
+	class     string // STANDARD, or another of AWS's
+	days      int    // of retention; 0: lines do not expire
+	protected bool   // from being deleted
+	tags      map[string]string
+	streams   map[string]*logStream
+	filters   []*filter // by name
+	events    []logEvent
+	bytes     int
+	last      int // id of the newest event
 }
 
 type logStream struct {
@@ -37,12 +44,26 @@ type logEvent struct {
 	put    time.Time
 }
 
-// maxLogBytes is how much of a group's lines is kept to be read again. Metric
-// filters have seen them all.
-const maxLogBytes = 8 << 20
+// compare orders events by time, those of the same time as they came.
+func (e *logEvent) compare(o *logEvent) int {
+	return cmp.Or(e.Time.Compare(o.Time), cmp.Compare(e.id, o.id))
+}
+
+// Limits on what is kept of logs, so that a server may run for long. Metric
+// filters have seen the lines that are dropped, the oldest first. Where a number
+// is reached, what would be one more is refused with LimitExceededException.
+const (
+	maxLogBytes   = 8 << 20  // of a group, with overhead
+	maxAllLogs    = 64 << 20 // of all groups; then of each a fair share
+	maxLogGroups  = 10_000
+	maxLogStreams = 10_000 // of a group
+)
 
 // overhead is what an event counts beside its message, in bytes, as in AWS.
 const overhead = 26
+
+// standardClass is the class of a group that names none.
+const standardClass = "STANDARD"
 
 // CreateLogGroup makes a log group. It is no error that it exists.
 func (s *Store) CreateLogGroup(group string) error {
@@ -51,8 +72,8 @@ func (s *Store) CreateLogGroup(group string) error {
 	if err := checkGroup(group); err != nil {
 		return err
 	}
-	s.group(group)
-	return nil
+	_, err := s.group(group)
+	return err
 }
 
 // PutLogEvents puts lines into a stream of a group, both made when new, and has
@@ -67,30 +88,53 @@ func (s *Store) PutLogEvents(group, stream string, events []LogEvent) error {
 	if err := checkStream(stream); err != nil {
 		return err
 	}
-	g := s.group(group)
-	g.put(g.stream(stream, s.time()), events, s.time())
+	g, err := s.group(group)
+	if err != nil {
+		return err
+	}
+	to, err := g.stream(stream, s.time())
+	if err != nil {
+		return err
+	}
+	s.putLines(g, to, events)
 	return nil
 }
 
-func (s *Store) group(name string) *logGroup {
+// group is the log group of that name, made when new.
+func (s *Store) group(name string) (*logGroup, error) {
 	g := s.groups[name]
-	if g == nil {
-		g = &logGroup{name: name, created: s.time(), streams: map[string]*logStream{}}
-		s.groups[name] = g
+	if g != nil {
+		return g, nil
 	}
-	return g
+	if len(s.groups) == maxLogGroups {
+		return nil, limitExceeded("there are %d log groups already", maxLogGroups)
+	}
+	g = &logGroup{name: name, created: s.time(), class: standardClass, streams: map[string]*logStream{}}
+	s.groups[name] = g
+	return g, nil
 }
 
-func (g *logGroup) stream(name string, now time.Time) *logStream {
+func (g *logGroup) stream(name string, now time.Time) (*logStream, error) {
 	stream := g.streams[name]
-	if stream == nil {
-		stream = &logStream{name: name, created: now}
-		g.streams[name] = stream
+	if stream != nil {
+		return stream, nil
 	}
-	return stream
+	if len(g.streams) == maxLogStreams {
+		return nil, limitExceeded("the log group %q has %d log streams already", g.name, maxLogStreams)
+	}
+	stream = &logStream{name: name, created: now}
+	g.streams[name] = stream
+	return stream, nil
 }
 
-func (g *logGroup) put(stream *logStream, events []LogEvent, now time.Time) {
+// limitExceeded says that something would be one too many.
+func limitExceeded(format string, args ...any) error {
+	return &apiError{code: "LimitExceededException", message: fmt.Sprintf(format, args...)}
+}
+
+// putLines puts lines into a stream and shows them to the group's filters.
+func (s *Store) putLines(g *logGroup, stream *logStream, events []LogEvent) {
+	before, now := g.bytes, s.time()
 	stream.put = now
 	for _, e := range events {
 		if stream.first.IsZero() || e.Time.Before(stream.first) {
@@ -107,26 +151,68 @@ func (g *logGroup) put(stream *logStream, events []LogEvent, now time.Time) {
 		g.events = append(g.events, logEvent{e, g.last, stream.name, now})
 		g.bytes += len(e.Message) + overhead
 	}
-	if g.bytes <= maxLogBytes {
-		return
+	if g.bytes > maxLogBytes {
+		g.trim(maxLogBytes / 2)
 	}
+	if s.logBytes += g.bytes - before; s.logBytes > maxAllLogs {
+		s.trimLogs()
+	}
+}
+
+// trimLogs makes room where there are many groups: the larger ones keep as much
+// as makes all of them together small enough.
+func (s *Store) trimLogs() {
+	share := maxAllLogs / 2 / len(s.groups)
+	for _, g := range s.groups {
+		before := g.bytes
+		g.trim(share)
+		s.logBytes += g.bytes - before
+	}
+}
+
+// trim drops the events that came first until at most that many bytes are left.
+func (g *logGroup) trim(most int) {
 	old := 0
-	for ; g.bytes > maxLogBytes/2; old++ {
+	for ; g.bytes > most; old++ {
 		g.bytes -= len(g.events[old].Message) + overhead
 	}
 	g.events = slices.Delete(g.events, 0, old)
 }
 
-// select gives the events in [from, to) that keep accepts, by time.
-func (g *logGroup) find(from, to time.Time, keep func(*logEvent) bool) []logEvent {
-	var found []logEvent
+// drop drops the events that gone tells.
+func (s *Store) drop(g *logGroup, gone func(*logEvent) bool) {
+	before := g.bytes
+	g.events = slices.DeleteFunc(g.events, func(e logEvent) bool {
+		if !gone(&e) {
+			return false
+		}
+		g.bytes -= len(e.Message) + overhead
+		return true
+	})
+	s.logBytes += g.bytes - before
+}
+
+// expire drops what is older than the group's retention. AWS takes up to three
+// days for it, here it is at once.
+func (s *Store) expire(g *logGroup) {
+	if g.days == 0 || s.now == nil {
+		return
+	}
+	oldest := s.now().AddDate(0, 0, -g.days)
+	if slices.ContainsFunc(g.events, func(e logEvent) bool { return e.Time.Before(oldest) }) {
+		s.drop(g, func(e *logEvent) bool { return e.Time.Before(oldest) })
+	}
+}
+
+// find gives the events that keep accepts, by time.
+func (g *logGroup) find(keep func(*logEvent) bool) []*logEvent {
+	var found []*logEvent
 	for i := range g.events {
-		e := &g.events[i]
-		if (from.IsZero() || !e.Time.Before(from)) && (to.IsZero() || e.Time.Before(to)) && keep(e) {
-			found = append(found, *e)
+		if e := &g.events[i]; keep(e) {
+			found = append(found, e)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b logEvent) int { return a.Time.Compare(b.Time) })
+	slices.SortFunc(found, (*logEvent).compare)
 	return found
 }
 
@@ -134,6 +220,9 @@ func checkGroup(name string) error {
 	const allowed = "letters, digits and . - _ / #"
 	if name == "" || len(name) > 512 || !only(name, ".-_/#") {
 		return invalid("the log group name %q is wrong: want 1 to 512 characters of %s", short(name), allowed)
+	}
+	if strings.HasPrefix(name, "aws/") {
+		return invalid("the log group name %q is wrong: names that begin with aws/ are AWS's own", short(name))
 	}
 	return nil
 }

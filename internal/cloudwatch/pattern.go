@@ -7,17 +7,19 @@ import (
 )
 
 // A Pattern is a filter pattern of CloudWatch Logs. It is safe for concurrent
-// use. Matching takes time in proportion to the line times the pattern.
+// use. Matching takes time in proportion to the line times the pattern, where a
+// regular expression counts as the instructions it is made of (see maxRegexSize).
 //
 // The rules are those of the user guide, "Filter pattern syntax for metric
-// filters": terms (ERROR "exact phrase" -excluded ?either ?or), one %regex%,
-// conditions on JSON lines ({ $.status >= 500 && $.path != "/health*" }) and
-// on words ([ip, user, ..., status = 5*, bytes]). Where that page leaves a
-// choice, see condition.holds and columns.split.
+// filters": terms (ERROR "exact phrase" -excluded ?either ?or), at most two
+// %regex%, conditions on JSON lines ({ $.status >= 500 && $.path != "/health*" })
+// and on words ([ip, user, ..., status = 5*, bytes]). Where that page leaves a
+// choice, see expression.holds, columns.split and glob.
 type Pattern struct {
 	text    string
 	matches func(*line) bool
 	columns *columns // of a pattern in brackets
+	regexes int      // how many regular expressions it has
 }
 
 // maxPattern is AWS's limit for the length of a pattern, in characters.
@@ -52,16 +54,29 @@ func (p *Pattern) String() string { return p.text }
 // Match says whether the pattern matches a line of log.
 func (p *Pattern) Match(text string) bool { return p.matches(&line{text: text}) }
 
+// Extract gives the values of a line's columns, as TestMetricFilter shows them:
+// by "$" and the name of the column, or its number from 1 where it has no name.
+// Only patterns in brackets extract values; others, and a line that does not
+// match, give nothing.
+func (p *Pattern) Extract(text string) map[string]string {
+	l := &line{text: text}
+	if p.columns == nil || !p.matches(l) {
+		return map[string]string{}
+	}
+	return p.columns.extract(l)
+}
+
 // A line is one log event, taken apart as far as patterns asked for it.
 type line struct {
 	text   string
 	parsed bool
 	object any // of JSON; nil: the line is no JSON object
+	steps  int // what was spent on it: bytes looked at, times the instructions of a regular expression
 }
 
 // parseTerms reads a pattern of words.
 func (p *Pattern) parseTerms(text string) error {
-	var all, none, any []func(string) bool
+	var all, none, any []term
 	r := reader{text: text}
 	for r.space(); !r.end(); r.space() {
 		list := &all
@@ -80,19 +95,20 @@ func (p *Pattern) parseTerms(text string) error {
 	if len(all)+len(none) > 0 {
 		any = nil // combined with other terms, they are ignored, says the user guide
 	}
+	p.regexes = r.regexes
 	p.matches = func(l *line) bool {
-		for _, term := range all {
-			if !term(l.text) {
+		for _, in := range all {
+			if !in(l) {
 				return false
 			}
 		}
-		for _, term := range none {
-			if term(l.text) {
+		for _, in := range none {
+			if in(l) {
 				return false
 			}
 		}
-		for _, term := range any {
-			if term(l.text) {
+		for _, in := range any {
+			if in(l) {
 				return true
 			}
 		}
@@ -101,24 +117,34 @@ func (p *Pattern) parseTerms(text string) error {
 	return nil
 }
 
+// A term says whether it is in a line.
+type term func(*line) bool
+
+func phrase(text string) term {
+	return func(l *line) bool {
+		l.steps += len(l.text) + len(text)
+		return strings.Contains(l.text, text)
+	}
+}
+
 // term reads one term of a pattern of words.
-func (r *reader) term() (func(string) bool, error) {
+func (r *reader) term() (term, error) {
 	switch {
 	case r.at('%'):
 		re, err := r.regex()
 		if err != nil {
 			return nil, err
 		}
-		return re.MatchString, nil
+		return func(l *line) bool { return re.match(l, l.text) }, nil
 	case r.at('"'):
-		phrase, err := r.quoted()
+		text, err := r.quoted()
 		if err != nil {
 			return nil, err
 		}
-		if strings.TrimSpace(phrase) == "" { // " " matches every line
-			return func(string) bool { return true }, nil
+		if strings.TrimSpace(text) == "" { // " " matches every line
+			text = ""
 		}
-		return func(text string) bool { return strings.Contains(text, phrase) }, nil
+		return phrase(text), nil
 	}
 	word := r.until(" \t\r\n")
 	if word == "" {
@@ -129,5 +155,5 @@ func (r *reader) term() (func(string) bool, error) {
 			return nil, fmt.Errorf("invalid character %q in term %q: put terms with other characters than letters, digits and _ in double quotes", c, word)
 		}
 	}
-	return func(text string) bool { return strings.Contains(text, word) }, nil
+	return phrase(word), nil
 }

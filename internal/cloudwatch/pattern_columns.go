@@ -3,13 +3,14 @@ package cloudwatch
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // columns is a pattern in brackets: names for the words of a line, some with a
 // condition.
 type columns struct {
-	names    []string // "..." for any number of columns
+	names    []string // "..." for any number of columns; empty: one without a name
 	wheres   []expression
 	ellipsis int  // index of "..."; -1: none
 	rest     bool // the last column takes what is left of the line
@@ -43,15 +44,15 @@ func (p *Pattern) parseColumns(text string) error {
 			return fmt.Errorf("there is no column %q", unknown)
 		}
 	}
-	p.columns = c
+	p.columns, p.regexes = c, r.regexes
 	p.matches = func(l *line) bool {
-		words, ok := c.split(l.text)
+		words, ok := c.split(l)
 		if !ok {
 			return false
 		}
-		find := func(s selector) []any { return c.find(words, s[0].name) }
+		find := func(s selector) []any { return c.find(l, words, s[0].name) }
 		for i := range c.wheres {
-			if !c.wheres[i].holds(find) {
+			if !c.wheres[i].holds(l, find) {
 				return false
 			}
 		}
@@ -76,7 +77,7 @@ func (c *columns) column(r *reader) error {
 	from := r.pos
 	name := r.name("-")
 	r.space()
-	c.rest = name != "" && (r.at(',') || r.at(']'))
+	c.rest = (name != "" || len(c.names) > 0 || r.at(',')) && (r.at(',') || r.at(']'))
 	if !c.rest {
 		r.pos = from
 		where, err := r.expression(r.column, 0)
@@ -86,7 +87,7 @@ func (c *columns) column(r *reader) error {
 		c.wheres = append(c.wheres, where)
 		name = where.first()
 	}
-	if slices.Contains(c.names, name) {
+	if name != "" && slices.Contains(c.names, name) {
 		return r.fail("has the column %q twice", name)
 	}
 	c.names = append(c.names, name)
@@ -129,33 +130,29 @@ func (e *expression) unknown(names []string) string {
 // for each column, and no other; but ... takes any number of words, and a last
 // column without a condition takes the rest of the line, as in the user guide's
 // [w1=ERROR, w2].
-func (c *columns) split(text string) ([]string, bool) {
+func (c *columns) split(l *line) ([]string, bool) {
 	n := len(c.names)
+	s := splitter{text: l.text}
+	defer func() { l.steps += s.steps }()
 	if c.ellipsis < 0 {
 		words := make([]string, 0, n)
 		for len(words) < n {
-			word, rest, ok := nextWord(text)
+			before := s.text
+			word, ok := s.next()
 			if !ok {
 				return nil, false
 			}
-			if len(words) == n-1 && rest != "" {
+			if len(words) == n-1 && s.text != "" {
 				if !c.rest {
 					return nil, false
 				}
-				word = strings.TrimSpace(text)
+				word = strings.TrimSpace(before)
 			}
-			words, text = append(words, word), rest
+			words = append(words, word)
 		}
 		return words, true
 	}
-	var all []string
-	for {
-		word, rest, ok := nextWord(text)
-		if !ok {
-			break
-		}
-		all, text = append(all, word), rest
-	}
+	all := s.all()
 	if len(all) < n-1 {
 		return nil, false
 	}
@@ -164,32 +161,81 @@ func (c *columns) split(text string) ([]string, bool) {
 }
 
 // find is the word of the column with that name.
-func (c *columns) find(words []string, name string) []any {
+func (c *columns) find(l *line, words []string, name string) []any {
+	l.steps += len(c.names)
 	if i := slices.Index(c.names, name); i >= 0 && i != c.ellipsis {
 		return []any{words[i]}
 	}
 	return nil
 }
 
-// nextWord cuts the first word off text. It is not ok at the end.
-func nextWord(text string) (word, rest string, ok bool) {
-	const space = " \t\r\n"
-	text = strings.TrimLeft(text, space)
-	if text == "" {
-		return "", "", false
+// extract gives the words of a line that matches, by name or number.
+func (c *columns) extract(l *line) map[string]string {
+	words, _ := c.split(l)
+	names := c.names
+	if c.ellipsis >= 0 { // those that ... took have no name
+		s := splitter{text: l.text}
+		words = s.all()
+		names = slices.Concat(c.names[:c.ellipsis], make([]string, len(words)-len(c.names)+1), c.names[c.ellipsis+1:])
 	}
+	values := make(map[string]string, len(words))
+	for i, word := range words {
+		name := names[i]
+		if name == "" {
+			name = strconv.Itoa(i + 1)
+		}
+		values["$"+name] = word
+	}
+	return values
+}
+
+// A splitter cuts a line into words, from the left.
+type splitter struct {
+	text  string // what is left, without space in front
+	open  string // the closing characters that are not in it any more
+	steps int
+}
+
+// next cuts the first word off. It is not ok at the end.
+func (s *splitter) next() (word string, ok bool) {
+	const space = " \t\r\n"
+	if s.text = strings.TrimLeft(s.text, space); s.text == "" {
+		return "", false
+	}
+	before := len(s.text)
 	closing := ""
-	switch text[0] {
+	switch s.text[0] {
 	case '"':
 		closing = `"`
 	case '[':
 		closing = "]"
 	}
-	if word, rest, ok := strings.Cut(text[1:], closing); ok && closing != "" {
-		return word, strings.TrimLeft(rest, space), true
+	if closing != "" && !strings.Contains(s.open, closing) {
+		word, rest, ok := strings.Cut(s.text[1:], closing)
+		if ok {
+			s.text = strings.TrimLeft(rest, space)
+			s.steps += before - len(s.text)
+			return word, true
+		}
+		s.open += closing // or each bracket would search the line to its end
+		s.steps += before
 	}
-	if n := strings.IndexAny(text, space); n >= 0 {
-		return text[:n], strings.TrimLeft(text[n:], space), true
+	word, rest := s.text, ""
+	if n := strings.IndexAny(s.text, space); n >= 0 {
+		word, rest = s.text[:n], strings.TrimLeft(s.text[n:], space)
 	}
-	return text, "", true
+	s.text = rest
+	s.steps += before - len(rest)
+	return word, true
+}
+
+func (s *splitter) all() []string {
+	var all []string
+	for {
+		word, ok := s.next()
+		if !ok {
+			return all
+		}
+		all = append(all, word)
+	}
 }

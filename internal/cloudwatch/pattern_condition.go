@@ -3,7 +3,6 @@ package cloudwatch
 import (
 	"encoding/json"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -22,7 +21,7 @@ type condition struct {
 	number   float64
 	numeric  bool // the operand was written as a number
 	text     glob
-	regex    *regexp.Regexp
+	regex    *regex
 	constant any // of IS: nil, true or false
 }
 
@@ -37,31 +36,31 @@ const maxNesting = 32
 // not hold, whatever its operator, != too; numbers compare by value with numbers
 // and with texts that are numbers; a number or a boolean is compared with a text,
 // or a wildcard, as it is written in the line.
-func (e *expression) holds(find func(selector) []any) bool {
+func (e *expression) holds(l *line, find func(selector) []any) bool {
 	if e.is != nil {
-		return e.is.holds(find(e.is.selector))
+		return e.is.holds(l, find(e.is.selector))
 	}
 	for i := range e.parts {
-		if e.parts[i].holds(find) == e.or {
+		if e.parts[i].holds(l, find) == e.or {
 			return e.or
 		}
 	}
 	return !e.or
 }
 
-func (c *condition) holds(found []any) bool {
+func (c *condition) holds(l *line, found []any) bool {
 	if c.op == "NOT EXISTS" {
 		return len(found) == 0
 	}
 	for _, v := range found {
-		if c.compare(v) {
+		if c.compare(l, v) {
 			return true
 		}
 	}
 	return false
 }
 
-func (c *condition) compare(v any) bool {
+func (c *condition) compare(l *line, v any) bool {
 	if c.op == "IS" {
 		return v == c.constant
 	}
@@ -70,8 +69,9 @@ func (c *condition) compare(v any) bool {
 		return false
 	}
 	if c.regex != nil {
-		return c.regex.MatchString(text) == (c.op == "=")
+		return c.regex.match(l, text) == (c.op == "=")
 	}
+	l.steps += len(text)
 	number, err := strconv.ParseFloat(text, 64)
 	if c.numeric && err == nil {
 		switch c.op {
@@ -91,9 +91,9 @@ func (c *condition) compare(v any) bool {
 	}
 	switch c.op {
 	case "=":
-		return c.text.match(text)
+		return c.text.match(l, text)
 	case "!=":
-		return !c.text.match(text)
+		return !c.text.match(l, text)
 	}
 	return false // < and > with what is no number
 }

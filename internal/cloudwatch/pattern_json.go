@@ -3,8 +3,6 @@ package cloudwatch
 import (
 	"encoding/json"
 	"io"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -76,7 +74,8 @@ func (p *Pattern) parseJSON(text string) error {
 	if r.space(); !r.end() {
 		return r.fail("nothing may follow the closing brace")
 	}
-	p.matches = func(l *line) bool { return l.json() != nil && e.holds(l.find) }
+	p.regexes = r.regexes
+	p.matches = func(l *line) bool { return l.json() != nil && e.holds(l, l.find) }
 	return nil
 }
 
@@ -139,6 +138,7 @@ func (l *line) json() any {
 		return l.object
 	}
 	l.parsed = true
+	l.steps += len(l.text)
 	text := strings.TrimSpace(l.text)
 	if !strings.HasPrefix(text, "{") {
 		return nil
@@ -164,6 +164,7 @@ func (l *line) find(s selector) []any {
 		for _, v := range found {
 			next = step.from(v, next)
 		}
+		l.steps += 1 + len(next)
 		found = next
 	}
 	return found
@@ -174,8 +175,8 @@ func (s step) from(v any, found []any) []any {
 	switch v := v.(type) {
 	case map[string]any:
 		if s.index < 0 && s.all {
-			for _, name := range slices.Sorted(maps.Keys(v)) {
-				found = append(found, v[name])
+			for _, member := range v { // in any order: one that fits is enough
+				found = append(found, member)
 			}
 		} else if member, ok := v[s.name]; ok && s.index < 0 {
 			found = append(found, member)

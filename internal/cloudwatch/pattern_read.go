@@ -1,8 +1,10 @@
 package cloudwatch
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -10,8 +12,9 @@ import (
 
 // A reader takes a filter pattern apart, from left to right.
 type reader struct {
-	text string
-	pos  int
+	text    string
+	pos     int
+	regexes int // how many were read
 }
 
 func (r *reader) end() bool      { return r.pos >= len(r.text) }
@@ -87,28 +90,94 @@ func (r *reader) quoted() (string, error) {
 	return "", r.fail("the double quote is not closed")
 }
 
-// regex reads a regular expression between percent signs. Those of CloudWatch
-// know neither groups nor most symbols; Go's take linear time.
-func (r *reader) regex() (*regexp.Regexp, error) {
+// Limits on regular expressions: AWS's on how many a pattern may have, and our own
+// on how many instructions one may come to, since a{1000} is short and large. Any
+// expression that fits into a pattern stays below it, unless it counts.
+const (
+	maxRegexes   = 2
+	maxRegexSize = maxPattern + 200
+)
+
+// A regex is a regular expression, with the number of its instructions. Go's take
+// linear time: each instruction at most once for each byte of the text.
+type regex struct {
+	*regexp.Regexp
+	size int
+}
+
+func (re *regex) match(l *line, text string) bool {
+	l.steps += re.size * (len(text) + 1)
+	return re.MatchString(text)
+}
+
+// regex reads a regular expression between percent signs.
+func (r *reader) regex() (*regex, error) {
 	from := r.pos + 1
 	n := strings.IndexByte(r.text[from:], '%')
 	if n < 0 {
 		return nil, r.fail("the regular expression is not closed with %%")
 	}
-	text := r.text[from : from+n]
-	for i, c := range text {
-		escaped := i > 0 && text[i-1] == '\\'
-		if c >= utf8.RuneSelf || !isWord(c) && !strings.ContainsRune(`:#=@/;,-^$?[]{}|\*+. `, c) && !escaped {
-			return nil, r.fail("the regular expression %%%s%% has %q, which CloudWatch Logs does not allow there", text, c)
-		}
+	if r.regexes++; r.regexes > maxRegexes {
+		return nil, r.fail("has more than %d regular expressions", maxRegexes)
 	}
-	re, err := regexp.Compile(text)
+	text := r.text[from : from+n]
+	written, err := goRegex(text)
+	if err != nil {
+		return nil, r.fail("the regular expression %%%s%% %v", text, err)
+	}
+	parsed, err := syntax.Parse(written, syntax.Perl)
 	if err != nil {
 		return nil, r.fail("the regular expression %%%s%% is wrong: %v", text, err)
 	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return nil, r.fail("the regular expression %%%s%% is wrong: %v", text, err)
+	}
+	if len(program.Inst) > maxRegexSize {
+		return nil, r.fail("the regular expression %%%s%% is too large: it comes to %d instructions, at most %d are allowed; count to less",
+			text, len(program.Inst), maxRegexSize)
+	}
 	r.pos = from + n + 1
-	return re, nil
+	return &regex{regexp.MustCompile(written), len(program.Inst)}, nil
 }
+
+// goRegex is a regular expression of CloudWatch Logs as Go writes it. Those of
+// CloudWatch Logs have neither groups nor most symbols, and of the escapes \d \D
+// \s \S \w \W, \xhh and those of symbols; {,n} is at most n, as {0,n}.
+func goRegex(text string) (string, error) {
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			return "", errors.New("has a character of several bytes, which CloudWatch Logs does not allow there")
+		case c == '\\':
+			if i++; i == len(text) {
+				return "", errors.New("ends with a backslash")
+			}
+			switch c := text[i]; {
+			case c >= utf8.RuneSelf || isWord(rune(c)) && !strings.ContainsRune("dDsSwWx_", rune(c)):
+				return "", fmt.Errorf("has \\%c, which CloudWatch Logs does not know", c)
+			case c == 'x' && (i+2 >= len(text) || !isHex(text[i+1]) || !isHex(text[i+2])):
+				return "", errors.New("has \\x without two hexadecimal digits")
+			case c == '_':
+				b.WriteByte(c)
+				continue
+			}
+			b.WriteByte(c)
+			b.WriteByte(text[i])
+		case c == '{' && strings.HasPrefix(text[i:], "{,"):
+			b.WriteString("{0")
+		case isWord(rune(c)) || strings.IndexByte(`:#=@/;,-^$?[]{}|*+. `, c) >= 0:
+			b.WriteByte(c)
+		default:
+			return "", fmt.Errorf("has %q, which CloudWatch Logs does not allow there", c)
+		}
+	}
+	return b.String(), nil
+}
+
+func isHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' }
 
 // fail says what is wrong at the present position.
 func (r *reader) fail(format string, args ...any) error {
@@ -124,26 +193,32 @@ func (r *reader) fail(format string, args ...any) error {
 
 func isWord(c rune) bool { return c == '_' || unicode.IsLetter(c) || unicode.IsDigit(c) }
 
-// A glob is a text in which * stands for any characters, or none.
-type glob []string // the pieces between the stars
+// A glob is a text in which a * at the start and at the end stands for any
+// characters, or none. One in the middle is a star: Ev*ent matches Ev*ent alone,
+// says the user guide.
+type glob struct {
+	text          string
+	before, after bool // a star there
+}
 
-func newGlob(text string) glob { return strings.Split(text, "*") }
+func newGlob(text string) glob {
+	end := strings.TrimRight(text, "*")
+	core := strings.TrimLeft(end, "*")
+	if core == "" && text != "" { // stars and nothing else
+		return glob{before: true, after: true}
+	}
+	return glob{text: core, before: len(core) < len(end), after: len(end) < len(text)}
+}
 
-func (g glob) match(text string) bool {
-	if len(g) == 1 {
-		return text == g[0]
+func (g glob) match(l *line, text string) bool {
+	l.steps += len(text) + len(g.text)
+	switch {
+	case g.before && g.after:
+		return strings.Contains(text, g.text)
+	case g.before:
+		return strings.HasSuffix(text, g.text)
+	case g.after:
+		return strings.HasPrefix(text, g.text)
 	}
-	first, last := g[0], g[len(g)-1]
-	if len(text) < len(first)+len(last) || !strings.HasPrefix(text, first) || !strings.HasSuffix(text, last) {
-		return false
-	}
-	text = text[len(first) : len(text)-len(last)]
-	for _, piece := range g[1 : len(g)-1] {
-		i := strings.Index(text, piece)
-		if i < 0 {
-			return false
-		}
-		text = text[i+len(piece):]
-	}
-	return true
+	return text == g.text
 }

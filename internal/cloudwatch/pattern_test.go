@@ -3,7 +3,6 @@ package cloudwatch_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -25,24 +24,29 @@ func TestPatternsOfTerms(t *testing.T) {
 		"",
 	}
 	for pattern, want := range map[string][]int{
-		``:                              {0, 1, 2, 3, 4, 5, 6, 7},
-		`" "`:                           {0, 1, 2, 3, 4, 5, 6, 7},
-		`ERROR`:                         {0, 1, 2, 3, 4},
-		` ERROR  ARGUMENTS `:            {2, 3},
-		`?ERROR ?ARGUMENTS`:             {0, 1, 2, 3, 4},
-		`?SUCCESS ?"INTERNAL SERVER"`:   {4, 5},
-		`?ERROR ?ARGUMENTS REQUEST`:     {0, 1, 5}, // the ? terms are ignored
-		`?ERROR -REQUEST`:               {2, 3, 4, 6, 7},
-		`"INTERNAL SERVER ERROR"`:       {4},
-		`ERROR -ARGUMENTS`:              {0, 1, 4},
-		`ERROR -"BAD REQUEST" -MISSING`: {1, 3, 4},
-		`-ERROR`:                        {5, 6, 7},
-		`%AUTHORIZED%`:                  {1, 5},
-		`%^\[ERROR 4[0-9]{2}\]%`:        {0, 1, 2, 3},
-		`%ARGUMENTS$% -INVALID`:         {2},
-		`"[ERROR 4"`:                    {0, 1, 2, 3},
-		`small`:                         {6},
-		`"quote \" in it"`:              nil,
+		``:                                {0, 1, 2, 3, 4, 5, 6, 7},
+		`" "`:                             {0, 1, 2, 3, 4, 5, 6, 7},
+		`ERROR`:                           {0, 1, 2, 3, 4},
+		` ERROR  ARGUMENTS `:              {2, 3},
+		`?ERROR ?ARGUMENTS`:               {0, 1, 2, 3, 4},
+		`?SUCCESS ?"INTERNAL SERVER"`:     {4, 5},
+		`?ERROR ?ARGUMENTS REQUEST`:       {0, 1, 5}, // the ? terms are ignored
+		`?ERROR -REQUEST`:                 {2, 3, 4, 6, 7},
+		`"INTERNAL SERVER ERROR"`:         {4},
+		`ERROR -ARGUMENTS`:                {0, 1, 4},
+		`ERROR -"BAD REQUEST" -MISSING`:   {1, 3, 4},
+		`-ERROR`:                          {5, 6, 7},
+		`%AUTHORIZED%`:                    {1, 5},
+		`%^\[ERROR 4[0-9]{2}\]%`:          {0, 1, 2, 3},
+		`%ARGUMENTS$% -INVALID`:           {2},
+		`"[ERROR 4"`:                      {0, 1, 2, 3},
+		`small`:                           {6},
+		`"quote \" in it"`:                nil,
+		`%ERROR [0-9]{,3}\]%`:             {0, 1, 2, 3, 4},
+		`%\x5bSUCCESS\s\d+\]%`:            {5},
+		`%^\[ERROR|^error|shutting down%`: {0, 1, 2, 3, 4, 6},
+		`%[^A-Z]400\]%`:                   {0},
+		`%in\_small%`:                     nil,
 	} {
 		p, err := cloudwatch.ParsePattern(pattern)
 		require.NoError(t, err)
@@ -73,6 +77,19 @@ func TestPatternsOfJSON(t *testing.T) {
 		{trail, `{ $.eventType = "Update*" }`, true},
 		{trail, `{ $.eventType = "*Trail" }`, true},
 		{trail, `{ $.eventType = *dateT* }`, true},
+		{trail, `{ $.eventType = "Up*Trail" }`, false}, // a star in the middle is a star
+		{`{"a":"Ev*ent"}`, `{ $.a = "Ev*ent" }`, true},
+		{`{"a":"Ev*ents"}`, `{ $.a = Ev*ent* }`, true},
+		{trail, `{ $.sourceIPAddress != 111*111 }`, true},
+		{trail, `{ $.sourceIPAddress = *.111.111.111 }`, true},
+		{trail, `{ $.eventType = "**" }`, true},
+		{trail, `{ $.status = "503" }`, true},
+		{trail, `{ $.status != "503.0" }`, true}, // in quotes it is a text
+		{trail, `{ $.status = 503.0 }`, true},
+		{trail, `{ $.eventType != 111 }`, true},
+		{trail, `{ $.latency = 1e+3 || $.latency < +1000 }`, true},
+		{trail, `{ $.objectList[1].id = 2 }`, true},
+		{trail, `{ $.SomeObject != "x" }`, false}, // null is no value either
 		{trail, `{ $.eventType = "Trail*" }`, false},
 		{trail, `{ $.eventType = "*" }`, true},
 		{trail, `{ $.status = "*" }`, true},
@@ -178,12 +195,45 @@ func TestPatternsOfColumns(t *testing.T) {
 		{warning, `[w1=ERROR || w1=%WARN%, w2]`, true},
 		{info, `[w1!=ERROR&&w1!=%WARN%, w2]`, true},
 		{warning, `[w1!=ERROR && w1!=%WARN%, w2]`, false},
+		{access, `[..., request=*.html*, status_code=4*,]`, true},
+		{access, `[,user=Prod,,,,,]`, true},
+		{access, `[,user=Prod,,,,]`, true}, // the last one takes the rest
+		{access, `[,user=frank,,,,,]`, false},
+		{info, `[logLevel, date, time, method, url=%/service/resource/[0-9]+$%, response_time]`, true},
+		{`INFO 09/25/2014 12:00:01 POST /service/resource/67/part/111 1310`, `[logLevel, date, time, method, url=%/service/resource/[0-9]+$%, response_time]`, false},
+		{`INFO 09/25/2014 12:00:01 POST /service/resource/67/part/111 1310`, `[logLevel, date, time, method, url=%/service/resource/[0-9]+/part/[0-9]+$%, response_time]`, true},
 		{`"" x`, `[a, b=x]`, true},
+		{`[open [x] y`, `[a="open [x", b=y]`, true},
+		{`[open "y z" [x`, `[a="[open", b="y z", c="[x"]`, true},
 		{`[open x`, `[a=*open, b=x]`, true},
 	} {
 		p, err := cloudwatch.ParsePattern(c.pattern)
 		require.NoError(t, err, c.pattern)
 		assert.Equal(t, c.want, p.Match(c.line), "%s of %s", c.pattern, c.line)
+	}
+}
+
+// The line and the values are those of the user guide, for the number of words
+// that ... took.
+func TestExtractedValues(t *testing.T) {
+	const access = `127.0.0.1 - frank [10/Oct/2000:13:25:15 -0700] "GET /index.html HTTP/1.0" 404 1534`
+	for _, c := range []struct {
+		pattern, line string
+		want          map[string]string
+	}{
+		{`[..., request=*.html*, status_code=4*,]`, access, map[string]string{"$1": "127.0.0.1", "$2": "-", "$3": "frank", "$4": "10/Oct/2000:13:25:15 -0700",
+			"$request": "GET /index.html HTTP/1.0", "$status_code": "404", "$7": "1534"}},
+		{`[ip, ..., bytes]`, access, map[string]string{"$ip": "127.0.0.1", "$2": "-", "$3": "frank", "$4": "10/Oct/2000:13:25:15 -0700",
+			"$5": "GET /index.html HTTP/1.0", "$6": "404", "$bytes": "1534"}},
+		{`[ip,, rest]`, access, map[string]string{"$ip": "127.0.0.1", "$2": "-", "$rest": access[12:]}},
+		{`[...]`, "", map[string]string{}},
+		{`[ip, ..., bytes > 5000]`, access, map[string]string{}},
+		{`frank`, access, map[string]string{}},
+		{`{ $.a = 1 }`, `{"a":1}`, map[string]string{}},
+	} {
+		p, err := cloudwatch.ParsePattern(c.pattern)
+		require.NoError(t, err)
+		assert.Equal(t, c.want, p.Extract(c.line), c.pattern)
 	}
 }
 
@@ -232,31 +282,60 @@ func TestWrongPatternsSayWhatIsWrong(t *testing.T) {
 	}
 }
 
-// The worst that a pattern of the allowed length can do to a line of the allowed
-// length.
+// worst is the most that matching may cost: each byte of the line looked at a few
+// times for each byte of the pattern, and for each instruction of its regular
+// expressions.
+func worst(pattern, text string) int {
+	size := len(pattern)
+	if strings.Contains(pattern, "%") {
+		size += 2 * cloudwatch.MaxRegexSize
+	}
+	return 4 * (size + 4) * (len(text) + 16)
+}
+
+// The worst that a pattern of the allowed length can do to a long line. It is
+// counted, not timed, and twice the line costs at most twice as much.
 func TestMatchingTakesLinearTime(t *testing.T) {
-	line := strings.Repeat("a", 32<<10)
-	object := `{"a":"` + line + `"}`
-	words := strings.Repeat("a ", 16<<10)
-	for pattern, text := range map[string]string{
-		`{ $.a = "` + strings.Repeat("*a", 400) + `*b" }`:   object,
-		`{ $.a = %` + strings.Repeat("a*", 400) + `b% }`:    object,
-		`[a=` + strings.Repeat("*a", 400) + `*b, ..., c=x]`: words,
-		`%` + strings.Repeat("a?", 200) + `b%`:              line[:4<<10],
-		strings.Repeat("?b ", 300):                          line,
+	object := func(n int) string { return `{"a":"` + strings.Repeat("a", n) + `"}` }
+	list := func(n int) string { return `{"a":[` + strings.Repeat(`"b",`, n) + `"c"],"b":{}}` }
+	deep := func(n int) string { return strings.Repeat(`{"a":`, n) + "1" + strings.Repeat("}", n) }
+	long := func(text string) func(int) string { return func(n int) string { return strings.Repeat(text, n) } }
+	for _, c := range []struct {
+		pattern string
+		line    func(int) string
+	}{
+		{`{ $.a = "` + strings.Repeat("*a", 400) + `*b*" }`, object},
+		{`{ $.a = %` + strings.Repeat("a*", 400) + `b% }`, object},
+		{`{ $.a = %` + strings.Repeat("a*a*", 100) + `b% && $.a = %[a-z]{1000}b% }`, object},
+		{`{ $.* = "x*" && $.a[*] = "y*" && $.a[*] != "*z" }`, list},
+		{`{ ` + strings.Repeat(`$.a[0] = "*x*" || `, 50) + `$.a = 1 }`, list},
+		{`{ ` + strings.Repeat("(", 32) + `$.a` + strings.Repeat(".a", 400) + ` = 1` + strings.Repeat(")", 32) + ` }`, deep},
+		{`[a=` + strings.Repeat("*a", 400) + `*b, ..., c=x]`, long("a ")},
+		{`[a=x, ..., b]`, long("[ ")},
+		{`[a=x, ..., b]`, long("[\" ")},
+		{`[a=x, ..., b]`, long("\"\"[] ")},
+		{`[` + strings.Repeat(",", 120) + `a = *x || a = *y]`, long("a ")},
+		{`%` + strings.Repeat("a?", 200) + `b%`, long("a")},
+		{`%a{1000}b% -%` + strings.Repeat("a|", 300) + `c%`, long("a")},
+		{strings.Repeat("?b ", 300), long("a")},
+		{strings.Repeat("-b ", 300) + "-a", long("a")},
 	} {
-		p, err := cloudwatch.ParsePattern(pattern)
+		p, err := cloudwatch.ParsePattern(c.pattern)
 		require.NoError(t, err)
-		begun := time.Now()
-		assert.False(t, p.Match(text))
-		assert.Less(t, time.Since(begun), 10*time.Second, pattern[:20])
+		const n = 2000
+		once, twice := p.Steps(c.line(n)), p.Steps(c.line(2*n))
+		assert.LessOrEqual(t, once, worst(c.pattern, c.line(n)), "%.20s", c.pattern)
+		assert.Less(t, float64(twice), 2.1*float64(once)+5000, "%.20s: %d, then %d", c.pattern, once, twice)
+		assert.False(t, p.Match(c.line(n)), "%.20s", c.pattern)
 	}
 }
 
-func FuzzParsePattern(f *testing.F) {
-	for _, seed := range []string{`ERROR -"x y" ?z %a.b%`, `{ $.a[0].b = "x*" && ($.c >= 5 || $.d NOT EXISTS) }`, `[ip, ..., s=5* || s=4*, b>1]`, `{ $.['a.b'] IS NULL }`} {
+func FuzzPattern(f *testing.F) {
+	for _, seed := range []string{`ERROR -"x y" ?z %a.b%`, `{ $.a[0].b = "x*" && ($.c >= 5 || $.d NOT EXISTS) }`, `[ip, ..., s=5* || s=4*, b>1]`, `{ $.['a.b'] IS NULL }`,
+		`%[a-c]{,5}\x28\d%`, `[..., request=*.html*, status_code=4*,]`, `{ $.* = "*b*" || $.a[*] != %x{900}% }`} {
 		f.Add(seed, `{"a":[{"b":"xyz"}],"c":5}`)
 		f.Add(seed, `1.2.3.4 [a b] "c d" 503 12`)
+		f.Add(seed, `[ [ [ " " "`)
 	}
 	f.Fuzz(func(t *testing.T, pattern, line string) {
 		p, err := cloudwatch.ParsePattern(pattern)
@@ -264,6 +343,10 @@ func FuzzParsePattern(f *testing.F) {
 			require.NotEmpty(t, err.Error())
 			return
 		}
+		require.LessOrEqual(t, p.Steps(line), worst(pattern, line))
 		require.Equal(t, p.Match(line), p.Match(line))
+		if values := p.Extract(line); len(values) > 0 {
+			require.True(t, p.Match(line))
+		}
 	})
 }

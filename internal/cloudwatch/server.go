@@ -12,11 +12,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	snsapi "github.com/aws/aws-sdk-go-v2/service/sns"
 )
 
 // A Server is a Store's HTTP front on a port of this machine.
 type Server struct {
-	URL string // http://127.0.0.1:port, the endpoint for both CloudWatch and Logs
+	URL string // http://127.0.0.1:port, the endpoint for CloudWatch, Logs, SNS and STS
 
 	http   http.Server
 	client *http.Client
@@ -64,6 +65,12 @@ func (v *Server) MetricsClient() *cloudwatch.Client {
 // LogsClient is the SDK's client for CloudWatch Logs; see MetricsClient.
 func (v *Server) LogsClient() *cloudwatchlogs.Client {
 	return cloudwatchlogs.New(cloudwatchlogs.Options{BaseEndpoint: aws.String(v.URL), Region: region, Credentials: madeUp(),
+		HTTPClient: v.client, Retryer: aws.NopRetryer{}})
+}
+
+// SNSClient is the SDK's client for SNS; see MetricsClient.
+func (v *Server) SNSClient() *snsapi.Client {
+	return snsapi.New(snsapi.Options{BaseEndpoint: aws.String(v.URL), Region: region, Credentials: madeUp(),
 		HTTPClient: v.client, Retryer: aws.NopRetryer{}})
 }
 

@@ -20,7 +20,7 @@ import (
 	"rehearsal/internal/alarm"
 )
 
-// Options of a Store. Both may be nil.
+// Options of a Store. All may be nil.
 type Options struct {
 	// Now is the calendar time of the stage. It dates what comes without a time:
 	// a datum without Timestamp (refused when Now is nil), and what changes
@@ -29,6 +29,11 @@ type Options struct {
 	// Changed is called with every change of an alarm's state, in order, by the
 	// goroutine that caused it; it may call the Store.
 	Changed func(Transition)
+	// Acted is called, likewise, when an alarm's actions are carried out: at its
+	// change of state, or later where a suppressor held them back.
+	Acted func(Action)
+	// SNS is how alarms' notifications, and other messages, are delivered.
+	SNS SNSOptions
 }
 
 // A Store is the metrics, the alarms and the logs of one stage. It is safe for
@@ -36,13 +41,18 @@ type Options struct {
 type Store struct {
 	now     func() time.Time
 	changed func(Transition)
+	acted   func(Action)
 
 	mu        sync.Mutex
 	series    map[string]*Series // by key
 	retention int64              // seconds of data kept behind a series' newest
 	alarms    []*watch           // in the order they were put
-	history   []Transition       // oldest first, at most maxHistory
+	watches   map[string]*watch  // by name
+	family    family             // the composite alarms
+	history   []record           // oldest first
 	groups    map[string]*logGroup
+	logBytes  int // of all groups
+	sns       *sns
 	scratch   alarm.Scratch
 	window    alarm.Distribution // several buckets put together
 }
@@ -53,8 +63,8 @@ const margin = 3 * 60 * 60
 
 // NewStore makes an empty store.
 func NewStore(o Options) *Store {
-	return &Store{now: o.Now, changed: o.Changed, retention: margin,
-		series: map[string]*Series{}, groups: map[string]*logGroup{}}
+	return &Store{now: o.Now, changed: o.Changed, acted: o.Acted, retention: margin,
+		series: map[string]*Series{}, watches: map[string]*watch{}, groups: map[string]*logGroup{}, sns: newSNS(o.SNS)}
 }
 
 // time is the stage's time, or the time of the newest evaluation.

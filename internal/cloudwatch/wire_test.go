@@ -371,12 +371,12 @@ func TestAlarmsOverTheWire(t *testing.T) {
 	_, err = s.cw.SetAlarmState(ctx, &api.SetAlarmStateInput{AlarmName: aws.String("b-errors"), StateValue: types.StateValueOk, StateReason: aws.String("a drill")})
 	require.NoError(t, err)
 	s.Evaluate(minute(4)) // the point of minute 2 still counts
-	history, err := s.cw.DescribeAlarmHistory(ctx, &api.DescribeAlarmHistoryInput{AlarmName: aws.String("b-errors"), MaxRecords: aws.Int32(2)})
+	history, err := s.cw.DescribeAlarmHistory(ctx, &api.DescribeAlarmHistoryInput{AlarmName: aws.String("b-errors"), MaxRecords: aws.Int32(2), HistoryItemType: "StateUpdate"})
 	require.NoError(t, err)
 	require.Len(t, history.AlarmHistoryItems, 2)
 	assert.Equal(t, "Alarm updated from OK to ALARM", *history.AlarmHistoryItems[0].HistorySummary)
 	assert.Contains(t, *history.AlarmHistoryItems[1].HistoryData, `"stateReason":"a drill"`)
-	history, err = s.cw.DescribeAlarmHistory(ctx, &api.DescribeAlarmHistoryInput{AlarmName: aws.String("b-errors"), NextToken: history.NextToken})
+	history, err = s.cw.DescribeAlarmHistory(ctx, &api.DescribeAlarmHistoryInput{AlarmName: aws.String("b-errors"), NextToken: history.NextToken, HistoryItemType: "StateUpdate"})
 	require.NoError(t, err)
 	require.Len(t, history.AlarmHistoryItems, 1)
 	assert.Equal(t, minute(3), history.AlarmHistoryItems[0].Timestamp.UTC())
@@ -527,8 +527,8 @@ func TestCallsThatNoSDKMakes(t *testing.T) {
 		{"GET", operation + "ListMetrics", "", nil, 404, "UnknownOperationException"},
 		{"POST", operation + "NoSuchThing", "", nil, 404, `\"NoSuchThing\"`},
 		{"POST", operation + "ListMetrics", "\xff", nil, 400, "SerializationException"},
-		{"POST", operation + "ListMetrics", "\x81\x01", nil, 400, "want a structure, got List"},
-		{"POST", operation + "ListMetrics", "\xa1\x69Namespace\x01", nil, 400, "Namespace: want a text, got Uint"},
+		{"POST", operation + "ListMetrics", "\x81\x01", nil, 400, "expected map for struct"},
+		{"POST", operation + "ListMetrics", "\xa1\x69Namespace\x01", nil, 400, "Namespace: expected string"},
 		{"POST", operation + "ListMetrics", strings.Repeat("\x81", 1000), nil, 400, "max nesting depth"},
 		{"POST", operation + "ListMetrics", "no gzip", []string{"Content-Encoding", "gzip"}, 400, "is not gzip"},
 		{"POST", operation + "ListMetrics", "", []string{"Content-Encoding", "br"}, 400, `content encoding`},

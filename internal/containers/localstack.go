@@ -209,11 +209,14 @@ func (e *UnjudgedError) Unwrap() error { return stage.ErrLost }
 // not judge as AWS does. The rules are read off its alarm scheduler, its metric
 // database and its logs provider.
 func localStackJudges(s *stage.Setup) error {
-	e := &UnjudgedError{By: "LocalStack", Of: len(s.Alarms)}
+	e := &UnjudgedError{By: "LocalStack", Of: len(s.Alarms) + len(s.Composites)}
 	for i := range s.Alarms {
 		if why := localStackDoubt(s, &s.Alarms[i]); why != "" {
 			e.Alarms = append(e.Alarms, s.Alarms[i].AlarmName+": "+why)
 		}
+	}
+	for i := range s.Composites {
+		e.Alarms = append(e.Alarms, s.Composites[i].AlarmName+": it is a composite alarm, and LocalStack evaluates only the simplest of their rules")
 	}
 	if len(e.Alarms) == 0 {
 		return nil

@@ -3,6 +3,7 @@ package containers
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmetrics "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
@@ -11,7 +12,8 @@ import (
 	"rehearsal/internal/alarm"
 )
 
-// putAlarms puts production's alarms, as aws cloudwatch put-metric-alarm does.
+// putAlarms puts production's alarms, as aws cloudwatch put-metric-alarm and
+// put-composite-alarm do.
 func (m *monitor) putAlarms(ctx context.Context) error {
 	for i := range m.options.Setup.Alarms {
 		a := &m.options.Setup.Alarms[i]
@@ -23,7 +25,59 @@ func (m *monitor) putAlarms(ctx context.Context) error {
 			return fmt.Errorf("alarm %q: %w", a.AlarmName, err)
 		}
 	}
+	return m.putComposites(ctx)
+}
+
+// putComposites puts each composite alarm after those that its rule names.
+func (m *monitor) putComposites(ctx context.Context) error {
+	all := m.options.Setup.Composites
+	compiled := make([]*alarm.CompiledComposite, len(all))
+	for i := range all {
+		var err error
+		if compiled[i], err = all[i].Compile(); err != nil {
+			return fmt.Errorf("alarm %q: %w", all[i].AlarmName, err)
+		}
+	}
+	sorted, err := alarm.SortComposites(compiled)
+	if err != nil {
+		return err
+	}
+	// A suppressor may come after, or in a circle: it is named when all are there.
+	for _, suppressed := range []bool{false, true} {
+		for _, c := range sorted {
+			if suppressed && c.Suppressor == "" {
+				continue
+			}
+			in := compositeInput(c, suppressed)
+			if m.options.External.URL != "" { // as above
+				in.ActionsEnabled = aws.Bool(false)
+			}
+			if _, err := m.metrics.PutCompositeAlarm(ctx, in); err != nil {
+				return fmt.Errorf("alarm %q: %w", c.Composite.AlarmName, err)
+			}
+		}
+	}
 	return nil
+}
+
+// compositeInput is the request that makes the composite alarm. Its rule has the other
+// alarms by name, since production's ARNs are of another account.
+func compositeInput(c *alarm.CompiledComposite, suppressed bool) *awsmetrics.PutCompositeAlarmInput {
+	a := c.Composite
+	rule := strings.TrimSpace(a.AlarmRule)
+	if strings.Contains(rule, "arn:") {
+		rule = c.Rule.String()
+	}
+	in := &awsmetrics.PutCompositeAlarmInput{
+		AlarmName: &a.AlarmName, AlarmDescription: unlessEmpty(a.AlarmDescription), AlarmRule: &rule,
+		ActionsEnabled: &a.ActionsEnabled, AlarmActions: a.AlarmActions, OKActions: a.OKActions, InsufficientDataActions: a.InsufficientDataActions,
+	}
+	if suppressed {
+		in.ActionsSuppressor = &c.Suppressor
+		in.ActionsSuppressorWaitPeriod = aws.Int32(int32(a.ActionsSuppressorWaitPeriod))
+		in.ActionsSuppressorExtensionPeriod = aws.Int32(int32(a.ActionsSuppressorExtensionPeriod))
+	}
+	return in
 }
 
 // alarmInput is the request that makes the alarm.

@@ -67,8 +67,8 @@ func newExternalJudge(o monitorOptions) (*externalJudge, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
-	for _, a := range o.Setup.Alarms {
-		j.states[a.AlarmName] = alarm.InsufficientData
+	for _, name := range o.Setup.AlarmNames() {
+		j.states[name] = alarm.InsufficientData
 	}
 	at, made, region := aws.String(o.External.URL), credentials.NewStaticCredentialsProvider("rehearsal", "rehearsal", ""), "us-east-1"
 	// A call is tried once: metrics that came twice would count twice.
@@ -116,20 +116,21 @@ func (j *externalJudge) run(ctx context.Context, publish func(context.Context) e
 
 // look asks for the states of the alarms and records those that changed.
 func (j *externalJudge) look(ctx context.Context) error {
-	var names []string
-	for _, a := range j.options.Setup.Alarms {
-		names = append(names, a.AlarmName)
+	kinds := []types.AlarmType{types.AlarmTypeMetricAlarm}
+	if len(j.options.Setup.Composites) > 0 {
+		kinds = append(kinds, types.AlarmTypeCompositeAlarm)
 	}
-	for batch := range slices.Chunk(names, alarmsPerCall) {
-		out, err := j.metrics.DescribeAlarms(ctx, &awsmetrics.DescribeAlarmsInput{
-			AlarmNames: batch, AlarmTypes: []types.AlarmType{types.AlarmTypeMetricAlarm}, MaxRecords: aws.Int32(alarmsPerCall),
-		})
+	for batch := range slices.Chunk(j.options.Setup.AlarmNames(), alarmsPerCall) {
+		out, err := j.metrics.DescribeAlarms(ctx, &awsmetrics.DescribeAlarmsInput{AlarmNames: batch, AlarmTypes: kinds, MaxRecords: aws.Int32(alarmsPerCall)})
 		if err != nil {
 			return fmt.Errorf("asking for the states of alarms: %w", err)
 		}
-		found := map[string]types.MetricAlarm{}
+		found := map[string]judged{}
 		for _, a := range out.MetricAlarms {
-			found[aws.ToString(a.AlarmName)] = a
+			found[aws.ToString(a.AlarmName)] = judged{a.StateValue, aws.ToString(a.StateReason)}
+		}
+		for _, a := range out.CompositeAlarms {
+			found[aws.ToString(a.AlarmName)] = judged{a.StateValue, aws.ToString(a.StateReason)}
 		}
 		for _, name := range batch {
 			is, ok := found[name]
@@ -144,8 +145,14 @@ func (j *externalJudge) look(ctx context.Context) error {
 	return nil
 }
 
-func (j *externalJudge) saw(name string, is types.MetricAlarm) error {
-	to, err := alarm.ParseState(string(is.StateValue))
+// judged is the state that an alarm was found in.
+type judged struct {
+	state  types.StateValue
+	reason string
+}
+
+func (j *externalJudge) saw(name string, is judged) error {
+	to, err := alarm.ParseState(string(is.state))
 	if err != nil {
 		return fmt.Errorf("alarm %q: %w", name, err)
 	}
@@ -155,7 +162,7 @@ func (j *externalJudge) saw(name string, is types.MetricAlarm) error {
 	}
 	j.states[name] = to
 	j.options.History.Record(stage.Event{Kind: stage.Changed, Alarm: &stage.AlarmChange{
-		Name: name, From: from, To: to, Reason: aws.ToString(is.StateReason),
+		Name: name, From: from, To: to, Reason: is.reason,
 	}})
 	return nil
 }

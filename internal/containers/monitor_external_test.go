@@ -80,10 +80,14 @@ type externalBench struct {
 }
 
 func startExternalBench(t *testing.T, f *foreignCloud, alarms ...alarm.Alarm) externalBench {
+	return startExternalBenchOf(t, f, &stage.Setup{Monitoring: monitorNames(), Alarms: alarms})
+}
+
+func startExternalBenchOf(t *testing.T, f *foreignCloud, setup *stage.Setup) externalBench {
 	paced := clock.NewPaced(1)
 	history := stage.NewHistory(paced.Now, nil)
 	m, err := startMonitor(monitorOptions{
-		Setup: &stage.Setup{Monitoring: monitorNames(), Alarms: alarms}, Clock: paced, History: history, Pace: 1,
+		Setup: setup, Clock: paced, History: history, Pace: 1,
 		Epoch:    monitorEpoch, // years off: it is not used
 		External: cloudEndpoint{URL: "http://127.0.0.1:4566", dial: f.dial},
 		Targets:  func(string) []target { return []target{{State: targetHealthy}} },
@@ -150,6 +154,28 @@ func TestAnExternalCloudWatchJudgesByItsOwnClock(t *testing.T) {
 		}
 		assert.NoError(t, b.close(t.Context()))
 		assert.NoError(t, b.close(t.Context()), "twice")
+	})
+}
+
+func TestAnExternalCloudWatchJudgesCompositeAlarms(t *testing.T) {
+	all := alarm.Dimension{Name: "LoadBalancer", Value: benchBalancer}
+	quick := levelAlarm("quick", elbNamespace, elbTarget5XX, "Sum", 20, all)
+	quick.Period, quick.TreatMissingData = 10, "notBreaching"
+	synctest.Test(t, func(t *testing.T) {
+		f, stop := startForeignCloud(t)
+		defer stop()
+		b := startExternalBenchOf(t, f, &stage.Setup{Monitoring: monitorNames(), Alarms: []alarm.Alarm{quick}, Composites: []alarm.Composite{
+			{AlarmName: "top", AlarmRule: "ALARM(low)", AlarmActions: []string{"arn:aws:sns:us-east-1:123456789012:on-call"}, ActionsEnabled: true},
+			{AlarmName: "low", AlarmRule: "ALARM(quick)"},
+		}})
+		b.serve(time.Minute, 200, "")
+		assert.Equal(t, alarm.OK, b.history.AlarmState("top"))
+		b.serve(time.Minute, 500, "")
+		assert.Equal(t, alarm.InAlarm, b.history.AlarmState("top"))
+		for _, c := range f.store.Composites() {
+			assert.False(t, c.Alarm.ActionsEnabled, "nobody is called")
+		}
+		assert.NoError(t, b.close(t.Context()))
 	})
 }
 

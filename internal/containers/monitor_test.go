@@ -82,13 +82,18 @@ type monitorBench struct {
 
 func newMonitorBench(t *testing.T, alarms ...alarm.Alarm) *monitorBench {
 	t.Helper()
+	return startMonitorBench(t, &stage.Setup{Monitoring: monitorNames(), Alarms: alarms})
+}
+
+func startMonitorBench(t *testing.T, setup *stage.Setup) *monitorBench {
+	t.Helper()
 	before := goleak.IgnoreCurrent()
 	b := &monitorBench{t: t, clock: clock.NewPaced(600), targets: map[string][]target{}}
 	b.history = stage.NewHistory(b.clock.Now, nil)
 	t.Cleanup(b.clock.RunAhead())
 	var err error
 	b.monitor, err = startMonitor(monitorOptions{
-		Setup: &stage.Setup{Monitoring: monitorNames(), Alarms: alarms}, Clock: b.clock, History: b.history, Pace: 600, Epoch: monitorEpoch,
+		Setup: setup, Clock: b.clock, History: b.history, Pace: 600, Epoch: monitorEpoch,
 		Targets: func(version string) []target { return b.targets[version] },
 		Usage:   func() (cpu, memory float64, ok bool) { return 12, 87, true },
 	})
@@ -120,6 +125,28 @@ func (b *monitorBench) feed(f func(), state alarm.State, alarms ...string) {
 		return true, nil
 	})
 	require.NoError(b.t, err, "waiting for %s", waiting)
+}
+
+func TestMonitorJudgesCompositeAlarms(t *testing.T) {
+	setup := &stage.Setup{Monitoring: monitorNames(), Alarms: []alarm.Alarm{
+		levelAlarm("errors", elbNamespace, elbTarget5XX, "Sum", 1, alarm.Dimension{Name: "LoadBalancer", Value: benchBalancer})},
+		Composites: []alarm.Composite{
+			{AlarmName: "top", AlarmRule: "ALARM(low)\n", ActionsSuppressor: "roof", ActionsSuppressorWaitPeriod: 60, ActionsSuppressorExtensionPeriod: 60},
+			{AlarmName: "low", AlarmRule: "NOT ALARM(x) AND ALARM(arn:aws:cloudwatch:eu-west-1:123456789012:alarm:errors)"},
+			{AlarmName: "x", AlarmRule: "FALSE"},
+			{AlarmName: "roof", AlarmRule: "ALARM(top)"},
+		}}
+	b := startMonitorBench(t, setup)
+	b.register("v1")
+	b.feed(func() {
+		b.access(access{Version: "v1", Target: "v1-1", FromTarget: true, Status: 500, Response: 250 * time.Millisecond, Weight: 600})
+	}, alarm.InAlarm, "errors", "low", "top", "roof")
+	assert.Equal(t, alarm.OK, b.history.AlarmState("x"))
+	for _, c := range b.embedded().Composites() {
+		if c.Alarm.AlarmName == "top" {
+			assert.Equal(t, "roof", c.Alarm.ActionsSuppressor)
+		}
+	}
 }
 
 func TestMonitorFeedsProductionsAlarms(t *testing.T) {

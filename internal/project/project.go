@@ -245,12 +245,12 @@ func (r *reader) alarms(p *Project, f yamlFile) {
 	if !ok {
 		return
 	}
-	alarms, err := alarm.Parse(file, data)
+	set, err := alarm.Read(file, data)
 	if err != nil {
 		r.add(err)
 		return
 	}
-	p.Setup.Alarms = alarms
+	p.Setup.Alarms, p.Setup.Composites = set.Alarms, set.Composites
 }
 
 func (r *reader) plans(p *Project, f yamlFile) {
@@ -292,7 +292,7 @@ func (r *reader) plan(way at, name string) *release.Plan {
 // time.
 func (p *Project) Facts(now time.Time) release.Facts {
 	f := release.Facts{
-		Now: now, Alarms: p.Setup.Alarms, Fed: p.Fed, Rate: p.Setup.Traffic.Rate, Replicas: p.Setup.Replicas, Smoke: new(len(p.Setup.Smoke)),
+		Now: now, Alarms: p.Setup.Alarms, Composites: p.Setup.Composites, Fed: p.Fed, Rate: p.Setup.Traffic.Rate, Replicas: p.Setup.Replicas, Smoke: new(len(p.Setup.Smoke)),
 	}
 	for _, d := range p.Setup.Dependencies {
 		f.Dependencies = append(f.Dependencies, d.Name)

@@ -144,6 +144,29 @@ func TestFactsForTheLintOfAPlan(t *testing.T) {
 	}
 }
 
+func TestCompositeAlarmsArrive(t *testing.T) {
+	c := copied(t)
+	data, err := os.ReadFile(filepath.Join(fixtures, "alarms.json"))
+	require.NoError(t, err)
+	change := func(rule string) {
+		c.write("alarms.json", strings.Replace(string(data), `"CompositeAlarms": []`, `"CompositeAlarms": [{"AlarmName": "shop-is-ill", "AlarmRule": "`+rule+`"}]`, 1))
+	}
+	change("ALARM(shop-5xx-rate) OR ALARM(shop-p99-latency)")
+	p, err := c.load(t.Context())
+	require.NoError(t, err)
+	require.Len(t, p.Setup.Composites, 1)
+	assert.Equal(t, "shop-is-ill", p.Setup.Composites[0].AlarmName)
+	assert.Contains(t, p.Setup.AlarmNames(), "shop-is-ill")
+	f := p.Facts(time.Date(2026, 1, 6, 12, 0, 0, 0, time.UTC))
+	p.Plan.Alarms = []string{"shop-is-ill"}
+	for _, l := range p.Plan.Lint(f) {
+		assert.NotEqual(t, release.Error, l.Severity, "%v", l)
+	}
+	change("ALARM(shop-5xx)")
+	_, err = c.load(t.Context())
+	assert.ErrorContains(t, err, `alarms.json:267: alarm "shop-is-ill": AlarmRule: there is no alarm "shop-5xx" in the file`)
+}
+
 func TestWhatIsLeftOutHasADefault(t *testing.T) {
 	c := copied(t)
 	c.write("rehearsal.yaml", `

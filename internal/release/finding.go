@@ -46,8 +46,9 @@ func (s Severity) String() string {
 // Facts are what a plan is judged by besides itself. Zero values are facts not
 // known, and what hangs on them is not judged.
 type Facts struct {
-	Now    time.Time     // from where the window is searched, two years ahead
-	Alarms []alarm.Alarm // every alarm there is
+	Now        time.Time         // from where the window is searched, two years ahead
+	Alarms     []alarm.Alarm     // every metric alarm there is
+	Composites []alarm.Composite // every composite alarm there is
 	// Fed names the metrics of an alarm that nothing publishes.
 	Fed          func(alarm.Alarm) (missing []string)
 	Rate         float64  // requests per second of the whole service
@@ -56,13 +57,19 @@ type Facts struct {
 	Smoke        *int     // how many smoke requests there are
 }
 
-// watched is the alarms that the plan watches, where they are known and can be
-// judged, ready to be asked how fast they detect.
+// watched is the metric alarms that the plan watches, by themselves or in the rules of
+// composite alarms, where they are known and can be judged, ready to be asked how fast
+// they detect. A composite alarm follows its children at once.
 func (p *Plan) watched(f Facts) []*alarm.Compiled {
 	var out []*alarm.Compiled
+	seen := map[string]bool{}
 	for _, name := range p.Alarms {
-		for i := range f.Alarms {
-			if f.Alarms[i].AlarmName == name {
+		for _, name := range f.leaves(name) {
+			for i := range f.Alarms {
+				if f.Alarms[i].AlarmName != name || seen[name] {
+					continue
+				}
+				seen[name] = true
 				if c, err := f.Alarms[i].Compile(); err == nil {
 					out = append(out, c)
 				}
@@ -70,4 +77,32 @@ func (p *Plan) watched(f Facts) []*alarm.Compiled {
 		}
 	}
 	return out
+}
+
+// leaves is the names of the metric alarms that an alarm's state follows from: its own,
+// unless it is a composite alarm.
+func (f *Facts) leaves(name string) []string {
+	var found []string
+	seen := map[string]bool{}
+	var visit func(name string)
+	visit = func(name string) {
+		if seen[name] {
+			return
+		}
+		seen[name] = true
+		for i := range f.Composites {
+			if f.Composites[i].AlarmName != name {
+				continue
+			}
+			if c, err := f.Composites[i].Compile(); err == nil {
+				for _, child := range c.Rule.Children() {
+					visit(child)
+				}
+			}
+			return
+		}
+		found = append(found, name)
+	}
+	visit(name)
+	return found
 }

@@ -87,6 +87,10 @@ func (l *linter) alarms() {
 	for _, a := range l.facts.Alarms {
 		known = append(known, a.AlarmName)
 	}
+	metric := len(known)
+	for _, c := range l.facts.Composites {
+		known = append(known, c.AlarmName)
+	}
 	for i, name := range p.Alarms {
 		path := fmt.Sprintf("alarms[%d]", i)
 		at := slices.Index(known, name)
@@ -97,11 +101,42 @@ func (l *linter) alarms() {
 		if l.facts.Fed == nil {
 			continue
 		}
+		if at >= metric {
+			l.composite(path, name)
+			continue
+		}
 		if missing := l.facts.Fed(l.facts.Alarms[at]); len(missing) > 0 {
 			l.say(path, Error, fmt.Sprintf("no metric feeds the alarm %q: nothing publishes %s", name, strings.Join(missing, ", ")),
 				"correct the alarm's metric and dimensions, or watch another alarm")
 		}
 	}
+}
+
+// composite alarms must hang on alarms that something feeds.
+func (l *linter) composite(path, name string) {
+	leaves := l.facts.leaves(name)
+	var unfed []string
+	for _, leaf := range leaves {
+		for i := range l.facts.Alarms {
+			if a := l.facts.Alarms[i]; a.AlarmName == leaf && len(l.facts.Fed(a)) > 0 {
+				unfed = append(unfed, strconv.Quote(leaf))
+			}
+		}
+	}
+	severity, of := Warning, "some"
+	switch len(unfed) {
+	case 0:
+		return
+	case len(leaves):
+		severity, of = Error, "all"
+	}
+	l.say(path, severity, fmt.Sprintf("no metric feeds %s of the alarms that the composite alarm %q hangs on: %s", of, name, strings.Join(unfed, ", ")),
+		"correct their metrics and dimensions, or watch another alarm")
+}
+
+// watcher is where the plan names an alarm, or the composite alarm that hangs on it.
+func (l *linter) watcher(alarm string) string {
+	return fmt.Sprintf("alarms[%d]", slices.IndexFunc(l.plan.Alarms, func(name string) bool { return slices.Contains(l.facts.leaves(name), alarm) }))
 }
 
 // bakes must be as long as the alarms need to go off.
@@ -172,7 +207,7 @@ func (l *linter) traffic() {
 		need := enoughSamples(c.Alarm)
 		n := l.facts.Rate * c.Period.Seconds()
 		if n < need {
-			l.say(fmt.Sprintf("alarms[%d]", slices.Index(l.plan.Alarms, c.Alarm.AlarmName)), Error,
+			l.say(l.watcher(c.Alarm.AlarmName), Error,
 				fmt.Sprintf("the alarm %q never goes off: it ignores periods with fewer than %s samples, and %s requests per second make %s in %s",
 					c.Alarm.AlarmName, count(need), count(l.facts.Rate), count(n), brief(c.Period)),
 				"set the alarm's EvaluateLowSampleCountPercentile to evaluate, or lengthen its period")

@@ -31,6 +31,11 @@ func facts() release.Facts {
 	}
 }
 
+// family is composite alarms over those of facts.
+func family() []alarm.Composite {
+	return []alarm.Composite{{AlarmName: "top", AlarmRule: "ALARM(low) OR ALARM(shop-5xx-rate)"}, {AlarmName: "low", AlarmRule: "ALARM(shop-p99-latency)"}}
+}
+
 func lint(t *testing.T, text string, f release.Facts) []string {
 	t.Helper()
 	p, err := release.Parse("release.yaml", []byte(text))
@@ -90,6 +95,30 @@ func TestFindingsInACanary(t *testing.T) {
 			}
 		}, []string{`release.yaml:6: error: no metric feeds the alarm "shop-5xx-rate": nothing publishes AWS/ApplicationELB RequestCount of app/other; ` +
 			`correct the alarm's metric and dimensions, or watch another alarm`}},
+		{"[shop-5xx-rate, shop-p99-latency]", "[top]", func(f *release.Facts) { f.Composites = family() }, []string{}},
+		{"[shop-5xx-rate, shop-p99-latency]", "[tip]", func(f *release.Facts) { f.Composites = family() }, []string{
+			`release.yaml:6: error: there is no alarm "tip"; did you mean "top"?`}},
+		{"[shop-5xx-rate, shop-p99-latency]", "[top]", func(f *release.Facts) {
+			f.Composites = family()
+			f.Fed = func(a alarm.Alarm) []string {
+				if a.AlarmName == "shop-5xx-rate" {
+					return []string{"AWS/ApplicationELB RequestCount of app/other"}
+				}
+				return nil
+			}
+		}, []string{`release.yaml:6: warning: no metric feeds some of the alarms that the composite alarm "top" hangs on: "shop-5xx-rate"; ` +
+			`correct their metrics and dimensions, or watch another alarm`}},
+		{"[shop-5xx-rate, shop-p99-latency]", "[low]", func(f *release.Facts) {
+			f.Composites = family()
+			f.Fed = func(alarm.Alarm) []string { return []string{"any"} }
+		}, []string{`release.yaml:6: error: no metric feeds all of the alarms that the composite alarm "low" hangs on: "shop-p99-latency"; ` +
+			`correct their metrics and dimensions, or watch another alarm`}},
+		{"alarms: [shop-5xx-rate, shop-p99-latency]", "alarms: [top]", func(f *release.Facts) {
+			f.Rate, f.Composites = 10, family()
+			f.Alarms[1].EvaluateLowSampleCountPercentile = "ignore"
+		}, []string{
+			`release.yaml:6: error: the alarm "shop-p99-latency" never goes off: it ignores periods with fewer than 1,000 samples, and 10 requests per second make 600 in 1m; ` +
+				"set the alarm's EvaluateLowSampleCountPercentile to evaluate, or lengthen its period"}},
 		{"alarms: [shop-5xx-rate, shop-p99-latency]", "alarms:", nil, []string{
 			`release.yaml:6: error: no alarm is watched: a bad version would reach everyone unnoticed; name some, such as "alarms: [shop-5xx-rate]"`}},
 		{"alarms: [shop-5xx-rate, shop-p99-latency]\n", "", nil, []string{

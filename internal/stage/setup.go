@@ -19,6 +19,7 @@ type Setup struct {
 	Traffic      Load
 	Smoke        []SmokeRequest
 	Alarms       []alarm.Alarm
+	Composites   []alarm.Composite // over Alarms and each other
 	Monitoring   Monitoring
 	Model        Model
 }
@@ -145,6 +146,18 @@ func (s *Setup) Dependency(name string) (Dependency, bool) {
 		}
 	}
 	return Dependency{}, false
+}
+
+// AlarmNames is the names of all alarms, the composite ones last.
+func (s *Setup) AlarmNames() []string {
+	names := make([]string, 0, len(s.Alarms)+len(s.Composites))
+	for i := range s.Alarms {
+		names = append(names, s.Alarms[i].AlarmName)
+	}
+	for i := range s.Composites {
+		names = append(names, s.Composites[i].AlarmName)
+	}
+	return names
 }
 
 // ReplicasOf is how many replicas of v run.
