@@ -49,7 +49,7 @@ Exit status: 0 verified, 1 a promise was broken, 2 the input is wrong,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(verifyCommand(), planCommand(), stepsCommand(), doctorCommand(), knownBadCommand())
+	root.AddCommand(verifyCommand(), planCommand(), stepsCommand(), doctorCommand(), knownBadCommand(), cloudwatchCommand())
 	root.AddCommand(alarmsCommand())
 	return root
 }
