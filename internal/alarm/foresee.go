@@ -158,7 +158,8 @@ type rehearsal struct {
 	state, kept State
 
 	stages  []phase
-	memo    []map[[3]int64]Point
+	memo    []map[[3]int64]Point // by seconds of each kind of phase
+	whole   [][3]wholePeriod     // the points of periods of one kind, which are nearly all
 	set     Distribution
 	inputs  [][]Point
 	scratch Scratch
@@ -171,6 +172,11 @@ type phase struct {
 	cond conduct
 }
 
+type wholePeriod struct {
+	known bool
+	point Point
+}
+
 func newRehearsal(c *Compiled, s *Scene) *rehearsal {
 	r := &rehearsal{compiled: c, scene: s, every: int64(c.Every / time.Second), length: int64(c.Period / time.Second),
 		delay: int64((s.Delay + time.Second - 1) / time.Second)}
@@ -178,6 +184,7 @@ func newRehearsal(c *Compiled, s *Scene) *rehearsal {
 		r.meanings = append(r.meanings, s.meaning(in.Metric))
 		r.inputs = append(r.inputs, make([]Point, c.Range))
 		r.memo = append(r.memo, nil)
+		r.whole = append(r.whole, [3]wholePeriod{})
 	}
 	return r
 }
@@ -216,7 +223,7 @@ func (r *rehearsal) begin(f Failure, from, to int64) {
 // forget empties the memory of points, which belongs to one failure.
 func (r *rehearsal) forget() {
 	for i := range r.memo {
-		r.memo[i] = map[[3]int64]Point{}
+		r.memo[i], r.whole[i] = map[[3]int64]Point{}, [3]wholePeriod{}
 	}
 }
 
@@ -253,10 +260,15 @@ func (r *rehearsal) point(i int, end, at int64) Point {
 		return Point{}
 	}
 	var key [3]int64
-	for j, p := range r.stages {
-		until := int64(math.MaxInt64)
+	for j := range r.stages {
+		p, until := &r.stages[j], int64(math.MaxInt64)
 		if j+1 < len(r.stages) {
 			until = r.stages[j+1].from
+		}
+		if to-from == r.length && p.from <= from && to <= until {
+			if w := &r.whole[i][p.kind]; w.known {
+				return w.point
+			}
 		}
 		key[p.kind] += max(0, min(to, until)-max(from, p.from))
 	}
@@ -283,6 +295,11 @@ func (r *rehearsal) point(i int, end, at int64) Point {
 		p = in.Statistic.Point(&r.set)
 	}
 	r.memo[i][key] = p
+	for kind, seconds := range key {
+		if seconds == r.length {
+			r.whole[i][kind] = wholePeriod{true, p}
+		}
+	}
 	return p
 }
 

@@ -87,9 +87,9 @@ func first(p player, from, until int64, want func(State) bool) (int64, bool) {
 func fires(p player, f Failure) bool {
 	p.forget()
 	every := p.interval()
-	step := every / 2
-	if f.Trouble == Stopping {
-		step = p.step(f)
+	step := p.step(f)
+	if f.Trouble != Stopping {
+		step = max(step, every/2)
 	}
 	for b := int64(0); b < every; b += step {
 		p.begin(f, b, 0)

@@ -124,6 +124,26 @@ func getCases() []Case {
 			_, err = b.statistics(ctx, "m", at.Add(-1441*time.Minute), at, 60, func(in *cloudwatch.GetMetricStatisticsInput) { in.Statistics = all })
 			return refused(err, "InvalidParameterCombination", "InvalidParameterValue")
 		}},
+		{Name: "get-units-apart", Documented: "with a Unit only samples of that unit are given", Source: statistics, run: func(ctx context.Context, b *bench) (string, error) {
+			at, err := b.past(ctx)
+			if err != nil {
+				return "", err
+			}
+			seconds, count := datum("m", at, 1), datum("m", at, 10)
+			seconds.Unit, count.Unit = types.StandardUnitSeconds, types.StandardUnitCount
+			if err := b.put(ctx, seconds, count); err != nil {
+				return "", err
+			}
+			return "Sum 10", b.eventually(ctx, func() error {
+				points, err := b.statistics(ctx, "m", at, at.Add(time.Minute), 60, func(in *cloudwatch.GetMetricStatisticsInput) {
+					in.Statistics, in.Unit = all, types.StandardUnitCount
+				})
+				if err != nil {
+					return err
+				}
+				return b.summed(points, 10, 10, 10, 10, 1)
+			})
+		}},
 		{Name: "get-seconds", Documented: "a metric with StorageResolution 1 has points of 10 s", Source: reference + "MetricDatum.html", run: func(ctx context.Context, b *bench) (string, error) {
 			at, err := b.past(ctx)
 			if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -45,7 +46,7 @@ func patternCases() []Case {
 		{"columns-number", "a column is compared as a number, twice", "[..., status_code >= 400 && status_code < 500, bytes > 1000]", []string{access}, []string{served}},
 		{"columns-or", "a column is one word or another", "[level = ERROR || level = WARN, text]", []string{"ERROR x", "WARN x"}, []string{"INFO x"}},
 	} {
-		cases = append(cases, Case{Name: "pattern-" + p.name, Documented: fmt.Sprintf("%s: %s", p.documented, aws.ToString(&p.pattern)), Source: source,
+		cases = append(cases, Case{Name: "pattern-" + p.name, Documented: strings.TrimSuffix(p.documented+": "+p.pattern, ": "), Source: source,
 			run: func(ctx context.Context, b *bench) (string, error) {
 				out, err := b.logs.TestMetricFilter(ctx, &cloudwatchlogs.TestMetricFilterInput{FilterPattern: &p.pattern, LogEventMessages: slices.Concat(p.matches, p.not)})
 				if err != nil {

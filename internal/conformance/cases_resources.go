@@ -29,6 +29,25 @@ func resourceCases() []Case {
 			}
 			return "it has them", b.tagged(ctx, a.AlarmArn, "team=shop")
 		}},
+		{Name: "tags-of-a-composite", Documented: "a composite alarm has tags as another has", Source: reference + "PutCompositeAlarm.html", run: func(ctx context.Context, b *bench) (string, error) {
+			child, err := b.putAlarm(ctx, 1, nil)
+			if err != nil {
+				return "", err
+			}
+			name := b.name(theComposites)
+			if _, err := b.cw.PutCompositeAlarm(ctx, &cloudwatch.PutCompositeAlarmInput{AlarmName: &name, AlarmRule: aws.String("ALARM(" + child + ")"),
+				Tags: []types.Tag{{Key: aws.String("team"), Value: aws.String("shop")}}}); err != nil {
+				return "", err
+			}
+			out, err := b.cw.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{name}, AlarmTypes: []types.AlarmType{types.AlarmTypeCompositeAlarm}})
+			if err != nil {
+				return "", err
+			}
+			if len(out.CompositeAlarms) != 1 {
+				return "", deviates("%d composite alarms are described", len(out.CompositeAlarms))
+			}
+			return "it has them", b.tagged(ctx, out.CompositeAlarms[0].AlarmArn, "team=shop")
+		}},
 		{Name: "tags-unknown", Documented: "of a resource that there is not tags are refused with ResourceNotFound", Source: reference + "ListTagsForResource.html", run: func(ctx context.Context, b *bench) (string, error) {
 			_, err := b.cw.ListTagsForResource(ctx, &cloudwatch.ListTagsForResourceInput{ResourceARN: aws.String("arn:aws:cloudwatch:us-east-1:000000000000:alarm:" + b.prefix + "-nosuch")})
 			return refused(err, "ResourceNotFoundException")

@@ -225,8 +225,8 @@ func undecided(format string, args ...any) error { return &undecidable{fmt.Sprin
 func verdictOf(observed string, err error) (Verdict, string) {
 	var d *deviation
 	var u *undecidable
-	var api smithy.APIError
 	var answer interface{ HTTPStatusCode() int }
+	api := apiError(err)
 	switch {
 	case err == nil:
 		return Conforms, observed
@@ -234,12 +234,22 @@ func verdictOf(observed string, err error) (Verdict, string) {
 		return Deviates, d.text
 	case errors.As(err, &u):
 		return Undecided, u.text
-	case errors.As(err, &api):
+	case api != nil:
 		return Deviates, operation(err) + refusal(api)
 	case errors.As(err, &answer) && answer.HTTPStatusCode() >= 400:
 		return Deviates, fmt.Sprintf("%sits answer has status %d and is no answer of AWS's", operation(err), answer.HTTPStatusCode())
 	}
 	return Undecided, operation(err) + "it does not answer: " + err.Error()
+}
+
+// apiError is an error with a code of AWS's; nil: there is none. An answer that has no
+// code at all gets the SDK's "UnknownError".
+func apiError(err error) smithy.APIError {
+	var api smithy.APIError
+	if !errors.As(err, &api) || api.ErrorCode() == "UnknownError" {
+		return nil
+	}
+	return api
 }
 
 func operation(err error) string {
@@ -260,11 +270,11 @@ func refusal(err smithy.APIError) string {
 // refused says whether err is a refusal with one of these codes; what is observed is
 // the code.
 func refused(err error, codes ...string) (string, error) {
-	var api smithy.APIError
+	api := apiError(err)
 	switch {
 	case err == nil:
 		return "", deviates("it is taken")
-	case !errors.As(err, &api):
+	case api == nil:
 		return "", err
 	}
 	// The same error has two names: that of its shape, and that of the Query protocol.

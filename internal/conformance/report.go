@@ -22,7 +22,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 // place and the page, and what is undecided with the reason.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, in %s, by %s clock\n", r.Endpoint, r.title(), r.Clock)
+	fmt.Fprintf(&b, "%s, in %s; the clock is %s\n", r.Endpoint, r.title(), r.Clock)
 	for _, v := range []Verdict{Conforms, Deviates, Undecided} {
 		n := r.Count(v)
 		if n == 0 {
