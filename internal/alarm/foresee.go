@@ -156,6 +156,7 @@ type rehearsal struct {
 	delay    int64
 
 	state, kept State
+	last        int64 // when points were made last; never if it is below 0
 
 	stages  []phase
 	memo    []map[[3]int64]Point // by seconds of each kind of phase
@@ -208,6 +209,7 @@ func (r *rehearsal) conditions(f Failure) (well, acute, noticed conduct, after i
 // begin sets the stages: the failure from one second to another; never ends if to
 // is not after from.
 func (r *rehearsal) begin(f Failure, from, to int64) {
+	r.last = math.MinInt64 / 2
 	well, acute, noticed, after := r.conditions(f)
 	r.stages = append(r.stages[:0], phase{math.MinInt64 / 2, 0, well}, phase{from, 1, acute})
 	if after > 0 && (to <= from || from+after < to) {
@@ -235,8 +237,18 @@ func (r *rehearsal) points(at int64) []Point {
 	if r.judged != nil {
 		return r.judgedPoints(at)
 	}
+	// Minutes move on by one from one evaluation to the next; only the newest are not
+	// known yet, or not whole.
+	from := 0
+	if r.length == minute && r.last == at-minute {
+		from = max(0, c.Range-2-int(r.delay/r.length)-1)
+		for i := range r.inputs {
+			copy(r.inputs[i], r.inputs[i][1:])
+		}
+	}
+	r.last = at
 	for i := range r.inputs {
-		for k := range c.Range {
+		for k := from; k < c.Range; k++ {
 			end := at - int64(c.Range-1-k)*r.length
 			r.inputs[i][k] = r.point(i, end, at)
 		}

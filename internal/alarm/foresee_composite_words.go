@@ -6,7 +6,7 @@ import (
 )
 
 func (t *telling) compositeAlarm(o *Outlook, c *CompiledComposite) {
-	fmt.Fprintf(t, "\n%s (composite)\n", c.Composite.AlarmName)
+	t.head(c.Composite.AlarmName, " (composite)")
 	k, unknown := o.cast(c)
 	o.looks = o.looks[:0]
 	for _, f := range o.Failures {

@@ -168,6 +168,10 @@ func none(*conduct) float64 { return 0 }
 // percentiles: fine steps where alarms look, at the slow end.
 func responseTimes(s *Scene, c *conduct, seconds float64, d *Distribution) {
 	n := whole(s.Rate * seconds * c.answered)
+	if n == 0 {
+		return
+	}
+	slow := whole(n*c.slow) / n
 	sigma := 0.0
 	if s.P99 > s.Median {
 		sigma = math.Log(s.P99.Seconds()/s.Median.Seconds()) / 2.3263478740408408 // the normal's 99th percentile
@@ -175,8 +179,8 @@ func responseTimes(s *Scene, c *conduct, seconds float64, d *Distribution) {
 	low := 0.0
 	for _, high := range quantiles {
 		v := s.Median.Seconds() * math.Exp(sigma*math.Sqrt2*math.Erfinv(low+high-1)) // at the middle of the two
-		d.Add(v, n*(high-low)*(1-c.slow))
-		d.Add(v+c.delay.Seconds(), n*(high-low)*c.slow)
+		d.Add(v, n*(high-low)*(1-slow))
+		d.Add(v+c.delay.Seconds(), n*(high-low)*slow)
 		low = high
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/stretchr/testify/assert"
@@ -449,4 +450,33 @@ func TestRulesInWords(t *testing.T) {
 		require.NoError(t, err, rule)
 		assert.Equal(t, want, r.Words())
 	}
+}
+
+func TestNothingOfAFileMovesTheTerminal(t *testing.T) {
+	a := Alarm{AlarmName: "shop\u2028now", Namespace: "Shop", MetricName: "Orders\x07\nForged", Statistic: "Sum", Period: 60, EvaluationPeriods: 1, ComparisonOperator: "GreaterThanThreshold",
+		Dimensions: []Dimension{{"Service", strings.Repeat("長", 300) + "\u202e"}}, ActionsEnabled: true, AlarmActions: []string{"arn\x1b]0;x"}}
+	var b strings.Builder
+	require.NoError(t, (&Outlook{Scene: scene(), Failures: asked, Survey: Survey{Set: Set{Alarms: []Alarm{a}}}}).Describe(&b))
+	for _, r := range b.String() {
+		assert.True(t, r == '\n' || unicode.IsPrint(r), "%q", r)
+	}
+}
+
+func TestPointsThatMoveOnAreThoseMadeAnew(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		s := scene()
+		s.Delay = time.Duration(rapid.IntRange(0, 200).Draw(r, "delay")) * time.Second
+		c := on(t, rapid.SampledFrom([]string{"HTTPCode_Target_5XX_Count", "TargetResponseTime", "HealthyHostCount"}).Draw(r, "metric"), Alarm{
+			EvaluationPeriods: rapid.IntRange(1, 5).Draw(r, "N"), Period: rapid.SampledFrom([]int{10, 60, 120}).Draw(r, "period")})
+		f := Failure{Trouble: rapid.SampledFrom(Troubles).Draw(r, "trouble"), Share: 50, Delay: time.Second, Tasks: 1}
+		from := rapid.Int64Range(0, 59).Draw(r, "from")
+		moving, anew := newRehearsal(c, s), newRehearsal(c, s)
+		moving.forget()
+		moving.begin(f, from, from+200)
+		for at := moving.every; at < 900; at += moving.every {
+			anew.forget()
+			anew.begin(f, from, from+200)
+			assert.Equal(t, anew.points(at), moving.points(at), "at %d", at)
+		}
+	})
 }

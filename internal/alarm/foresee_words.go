@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // An Outlook is a file of alarms with all that there is to know for telling people
@@ -48,7 +49,7 @@ func (o *Outlook) Describe(w io.Writer) error {
 		t.compositeAlarm(o, o.composites[at])
 	}
 	for _, name := range o.Names {
-		fmt.Fprintf(&t, "\n%s\n", name)
+		t.head(name, "")
 		for _, text := range o.Unjudged[name] {
 			t.row("not judged", text+".")
 		}
@@ -93,12 +94,28 @@ func (t *telling) row(label, text string) {
 		}
 		line, length, fresh = line+word, length+n, false
 	}
-	for _, word := range strings.Fields(text) {
+	for _, word := range strings.Fields(printable(text)) {
 		for _, part := range broken(word, width-indent) {
 			put(part)
 		}
 	}
 	t.WriteString(strings.TrimRight(line, " ") + "\n")
+}
+
+// head begins the telling of one alarm.
+func (t *telling) head(name, kind string) {
+	t.WriteString("\n" + strings.Join(strings.Fields(printable(name)), " ") + kind + "\n")
+}
+
+// printable leaves out what would move a terminal's cursor or colour it: a file of
+// alarms may come from anybody.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
 }
 
 // broken cuts what is longer than a line, such as an expression, behind one of its
@@ -136,7 +153,7 @@ func (s *Scene) late() string {
 }
 
 func (t *telling) metricAlarm(o *Outlook, c *Compiled) {
-	fmt.Fprintf(t, "\n%s\n", c.Alarm.AlarmName)
+	t.head(c.Alarm.AlarmName, "")
 	o.looks = o.looks[:0]
 	if o.Scene.Knows(c) {
 		for _, f := range o.Failures {
