@@ -117,7 +117,7 @@ func TestForeseenLatency(t *testing.T) {
 	look := foresee(t, p99, scene(), f)
 	assert.True(t, look.Fires)
 	assert.InDelta(t, 0.4, look.Least.Delay.Seconds(), 0.02, "answers already take 0.1 s at the 99th percentile")
-	assert.InDelta(t, 1, p99.LeastShare(scene(), f.Delay), 0.03)
+	assert.InDelta(t, 1.17, p99.LeastShare(scene(), f.Delay), 0.01, "7 of 600: with 6 the 99th in a hundred is still fast")
 	assert.InDelta(t, 50, average.LeastShare(scene(), f.Delay), 1, "an average hides the tail: (0.5 - 0.05) / 0.9")
 	assert.Zero(t, average.LeastShare(scene(), 100*time.Millisecond))
 
