@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -70,7 +71,7 @@ func evaluationCases() []Case {
 			func(at time.Time) []types.MetricDatum {
 				return []types.MetricDatum{datum("m", at.Add(-4*time.Minute), 2), datum("m", at.Add(-3*time.Minute), 2), datum("m", at.Add(-2*time.Minute), 2), datum("m", at.Add(-time.Minute), 2), datum("m", at, 0)}
 			}, nil, isAlarm, isOK, nil}.asCase(),
-		evaluation{"units-apart", "an alarm with a Unit takes only samples of that unit", "../APIReference/API_PutMetricAlarm.html", 1,
+		evaluation{"units-apart", "an alarm with a Unit takes only samples of that unit", "API_PutMetricAlarm.html", 1,
 			func(at time.Time) []types.MetricDatum {
 				return []types.MetricDatum{{MetricName: aws.String("m"), Timestamp: aws.Time(at), Value: aws.Float64(9), Unit: types.StandardUnitBytes},
 					{MetricName: aws.String("m"), Timestamp: aws.Time(at), Value: aws.Float64(0), Unit: types.StandardUnitCount}}
@@ -82,7 +83,7 @@ func evaluationCases() []Case {
 				d.Dimensions = []types.Dimension{{Name: aws.String("Service"), Value: aws.String("shop")}}
 				return []types.MetricDatum{d, datum("m", at, 0)}
 			}, nil, isAlarm, isOK, nil}.asCase(),
-		evaluation{"set-state-lasts-until-then", "a state that was set lasts until the next evaluation", "../APIReference/API_SetAlarmState.html", 1,
+		evaluation{"set-state-lasts-until-then", "a state that was set lasts until the next evaluation", "API_SetAlarmState.html", 1,
 			func(at time.Time) []types.MetricDatum { return []types.MetricDatum{datum("m", at, 0)} }, nil, isAlarm, isOK, nil}.asCase(),
 	}
 	for _, o := range []struct {
@@ -101,7 +102,7 @@ func evaluationCases() []Case {
 		if o.want == isOK {
 			verb = "does not breach"
 		}
-		cases = append(cases, evaluation{"operator-" + string(o.operator), "a point equal to the threshold " + verb, "../APIReference/API_PutMetricAlarm.html", 1,
+		cases = append(cases, evaluation{"operator-" + string(o.operator), "a point equal to the threshold " + verb, "API_PutMetricAlarm.html", 1,
 			func(at time.Time) []types.MetricDatum { return []types.MetricDatum{datum("m", at, o.value)} },
 			func(_ *bench, in *cloudwatch.PutMetricAlarmInput) { in.ComparisonOperator = o.operator }, before, o.want, nil}.asCase())
 	}
@@ -119,8 +120,16 @@ func evaluationCases() []Case {
 	)
 }
 
+// source is in the API reference or in the user guide.
+func (e evaluation) source() string {
+	if operation, ok := strings.CutPrefix(e.page, "API_"); ok {
+		return reference + operation
+	}
+	return guide + e.page
+}
+
 func (e evaluation) asCase() Case {
-	return Case{Name: e.name, Documented: e.documented, Source: guide + e.page, Takes: once, run: func(ctx context.Context, b *bench) (string, error) {
+	return Case{Name: e.name, Documented: e.documented, Source: e.source(), Takes: once, run: func(ctx context.Context, b *bench) (string, error) {
 		at, err := b.minute(ctx)
 		if err != nil {
 			return "", err
