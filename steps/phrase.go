@@ -38,7 +38,7 @@ type gap struct {
 const quoted = `"([^"]*)"`
 
 var gaps = map[string]gap{
-	"service":    {`([\w-]+)`, "shop", "shop"},
+	"service":    {`([\w.-]+)`, "shop", "shop"},
 	"version":    {quoted, `"v2"`, `"v2"`},
 	"stable":     {quoted, `"v1"`, `"v1"`},
 	"alarm":      {quoted, `"shop-5xx-rate"`, `"shop-5xx-rate"`},

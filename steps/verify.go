@@ -32,9 +32,10 @@ type Rehearsal struct {
 	Pace          float64
 	Parallel      int // of the container stage
 	Keep          bool
-	// CloudWatch judges the alarms of the container stage: containers.CloudWatchEmbedded
-	// or containers.CloudWatchLocalStack.
+	// CloudWatch judges the alarms of the container stage: containers.CloudWatchEmbedded,
+	// containers.CloudWatchLocalStack or, with AWS, containers.CloudWatchAWS.
 	CloudWatch string
+	AWS        *containers.AWSAccount
 	Report     string
 	Break      Breakage
 	Notify     func(stageName string, n Notice)
@@ -147,7 +148,7 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 			suite.Parallel = r.Parallel
 			suite.Raise = func(ctx context.Context, setup stage.Setup, seed uint64, sink io.Writer) (stage.Stage, error) {
 				return containers.New(ctx, engine, containers.Options{
-					Setup: setup, Compose: r.Project.Compose, Images: images, Pace: r.Pace, Keep: r.Keep, CloudWatch: r.CloudWatch, Sink: sink, Progress: r.Progress, Seed: seed,
+					Setup: setup, Compose: r.Project.Compose, Images: images, Pace: r.Pace, Keep: r.Keep, CloudWatch: r.CloudWatch, AWS: r.AWS, Sink: sink, Progress: r.Progress, Seed: seed,
 				})
 			}
 		}

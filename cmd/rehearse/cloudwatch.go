@@ -74,6 +74,9 @@ func (f *cloudwatchFlags) serve(ctx context.Context, out, warn io.Writer) error 
 		Changed: func(t cloudwatch.Transition) {
 			fmt.Fprintf(out, "%s %s %s -> %s: %s\n", t.Time.UTC().Format(time.RFC3339), oneLine(t.Name), t.From, t.To, oneLine(t.Reason))
 		},
+		Acted: func(a cloudwatch.Action) {
+			fmt.Fprintf(out, "%s %s in %s acts: %s\n", a.Time.UTC().Format(time.RFC3339), oneLine(a.Alarm), a.State, oneLine(strings.Join(a.ARNs, " ")))
+		},
 	}
 	if f.start != "" {
 		if o.Start, err = time.Parse(time.RFC3339, f.start); err != nil {
@@ -118,11 +121,14 @@ Point clients at it, with any credentials:
 // load puts what the files have.
 func (f *cloudwatchFlags) load(s *cloudwatch.Store) error {
 	if f.alarms != "" {
-		alarms, err := alarm.ParseFile(f.alarms)
+		set, err := alarm.ReadFile(f.alarms)
 		if err != nil {
 			return fmt.Errorf("--alarms: %w", err)
 		}
-		if err := s.PutAlarms(alarms); err != nil {
+		if err := s.PutAlarms(set.Alarms); err != nil {
+			return fmt.Errorf("--alarms %s: %w", f.alarms, err)
+		}
+		if err := s.PutComposites(set.Composites); err != nil {
 			return fmt.Errorf("--alarms %s: %w", f.alarms, err)
 		}
 	}

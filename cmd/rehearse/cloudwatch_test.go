@@ -237,6 +237,20 @@ func TestTheServedCloudWatchBeginsWithAlarmsAndFilters(t *testing.T) {
 	assert.Empty(t, alarms.MetricAlarms)
 }
 
+func TestTheServedCloudWatchBeginsWithCompositeAlarms(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "alarms.json")
+	require.NoError(t, os.WriteFile(file, []byte(`{"MetricAlarms": [{"AlarmName": "errors", "Namespace": "Shop", "MetricName": "Errors", "Statistic": "Sum", "Period": 60,
+	  "EvaluationPeriods": 1, "Threshold": 10, "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": "notBreaching"}],
+	  "CompositeAlarms": [{"AlarmName": "top", "AlarmRule": "ALARM(errors)", "ActionsEnabled": true, "AlarmActions": ["arn:aws:sns:us-east-1:123456789012:on-call"]}]}`), 0o600))
+	s := serveCloudWatch(t, "--speed", "0", "--alarms", file)
+	metrics, _ := s.clients(t)
+	put(t, metrics, 11)
+	var m moved
+	s.post(t, "/_rehearsal/advance", `{"by": "2m"}`, &m)
+	s.until(t, "top INSUFFICIENT_DATA -> ALARM: ")
+	s.until(t, "top in ALARM acts: arn:aws:sns:us-east-1:123456789012:on-call")
+}
+
 // A client in the middle of a long call, or with a connection and nothing to say, does
 // not keep it from ending.
 func TestTheServedCloudWatchEndsWhateverItsClientsDo(t *testing.T) {

@@ -49,7 +49,15 @@ Exit status: 0 verified, 1 a promise was broken, 2 the input is wrong,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(verifyCommand(), planCommand(), stepsCommand(), doctorCommand(), knownBadCommand(), cloudwatchCommand())
+	root.AddCommand(
+		initCommand(),
+		verifyCommand(),
+		planCommand(),
+		stepsCommand(),
+		doctorCommand(),
+		knownBadCommand(),
+		cloudwatchCommand(),
+	)
 	root.AddCommand(alarmsCommand(), conformanceCommand())
 	return root
 }

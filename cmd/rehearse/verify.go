@@ -21,6 +21,7 @@ import (
 	"rehearsal/internal/project"
 	"rehearsal/internal/release"
 	"rehearsal/internal/report"
+	"rehearsal/internal/stage"
 	"rehearsal/steps"
 )
 
@@ -30,7 +31,7 @@ type flags struct {
 	seed                      uint64
 	pace                      float64
 	parallel                  int
-	keep                      bool
+	keep, yes                 bool
 	cloudwatch, containerTags string
 }
 
@@ -56,11 +57,17 @@ func (f *flags) rehearsal(ctx context.Context, features []string) (*steps.Rehear
 	if !(f.pace >= 1 && f.pace <= 1000) {
 		return nil, fmt.Errorf("--pace %g: it is from 1 (as the wall) to 1000", f.pace)
 	}
-	switch {
-	case f.cloudwatch != "" && f.cloudwatch != containers.CloudWatchEmbedded && f.cloudwatch != containers.CloudWatchLocalStack:
-		return nil, fmt.Errorf("--cloudwatch %q: it is %q or %q", f.cloudwatch, containers.CloudWatchEmbedded, containers.CloudWatchLocalStack)
-	case f.cloudwatch == containers.CloudWatchLocalStack && f.pace != 1:
-		return nil, fmt.Errorf("--cloudwatch %s needs --pace 1: its clock is its own", f.cloudwatch)
+	switch f.cloudwatch {
+	case "", containers.CloudWatchEmbedded:
+	case containers.CloudWatchLocalStack, containers.CloudWatchAWS:
+		if f.pace != 1 {
+			return nil, fmt.Errorf("--cloudwatch %s needs --pace 1: its clock is its own", f.cloudwatch)
+		}
+		if f.cloudwatch == containers.CloudWatchAWS && f.stage == "sim" {
+			return nil, errors.New("--cloudwatch aws with --stage sim: only containers are watched by AWS")
+		}
+	default:
+		return nil, fmt.Errorf("--cloudwatch %q: it is %q, %q or %q", f.cloudwatch, containers.CloudWatchEmbedded, containers.CloudWatchLocalStack, containers.CloudWatchAWS)
 	}
 	if f.parallel < 1 {
 		return nil, fmt.Errorf("--parallel %d: at least 1", f.parallel)
@@ -100,6 +107,11 @@ func verifyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if f.cloudwatch == containers.CloudWatchAWS {
+				if r.AWS, err = askForAWS(c.Context(), &r.Project.Setup, f.yes, c.InOrStdin(), c.OutOrStdout()); err != nil {
+					return err
+				}
+			}
 			return verify(c.Context(), r, c.OutOrStdout())
 		},
 	}
@@ -107,7 +119,8 @@ func verifyCommand() *cobra.Command {
 	c.Flags().Float64Var(&f.pace, "pace", 60, "how many times faster than the wall release time runs in containers while nothing but waiting happens")
 	c.Flags().IntVar(&f.parallel, "parallel", 3, "how many scenarios run at once in containers")
 	c.Flags().StringVar(&f.containerTags, "container-tags", "", "of the scenarios selected, those to run in containers too (default: all)")
-	c.Flags().StringVar(&f.cloudwatch, "cloudwatch", containers.CloudWatchEmbedded, "what judges the alarms in containers: "+containers.CloudWatchEmbedded+", or "+containers.CloudWatchLocalStack+" (at --pace 1)")
+	c.Flags().StringVar(&f.cloudwatch, "cloudwatch", containers.CloudWatchEmbedded, "what judges the alarms in containers: "+containers.CloudWatchEmbedded+", or, at --pace 1, "+containers.CloudWatchLocalStack+" or "+containers.CloudWatchAWS+" (a real account, which is shown and asked about first)")
+	c.Flags().BoolVar(&f.yes, "yes", false, "with --cloudwatch aws: do not ask whether the account is the right one")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the containers of the stages running, to look at them")
 	c.Flags().StringVar(&f.report, "report", "", "folder for JUnit XML, Cucumber JSON, results and histories")
 	return c
@@ -119,16 +132,16 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
 	view := report.NewView(out, live, cols)
 	r.Progress = func(line string) { view.Line("%s", line) }
 	r.Engine = func(ctx context.Context) (*containers.Engine, error) { return engine(ctx, r.Progress) }
-	id := func(stage string, s *steps.Spec) string { return stage + " " + s.Where() }
-	r.Notify = func(stage string, n steps.Notice) {
-		view.Begin(id(stage, n.Spec), n.Spec.Name)
+	id := func(on string, s *steps.Spec) string { return on + " " + s.Where() }
+	r.Notify = func(on string, n steps.Notice) {
+		view.Begin(id(on, n.Spec), n.Spec.Name)
 		switch {
 		case n.Stage != nil:
-			view.Stage(id(stage, n.Spec), n.Stage.History())
+			view.Stage(id(on, n.Spec), n.Stage.History())
 		case n.Result != nil:
-			view.End(id(stage, n.Spec), n.Result.Verdict, resultLine(n.Result))
+			view.End(id(on, n.Spec), n.Result.Verdict, resultLine(n.Result))
 		default:
-			view.Step(id(stage, n.Spec), n.Step)
+			view.Step(id(on, n.Spec), n.Step)
 		}
 	}
 	view.Line("Rehearsing the releases of %s (seed %d)", r.Project.Setup.Service, r.Seed)
@@ -144,6 +157,11 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
 			if werr := os.WriteFile(filepath.Join(r.Report, "summary.txt"), b.Bytes(), 0o644); werr != nil {
 				return werr
 			}
+		}
+	}
+	if r.AWS != nil {
+		if left := r.AWS.Left(); left != nil { // once more, last, and as commands can be copied
+			fmt.Fprintf(out, "\n%v\n", left)
 		}
 	}
 	var input *steps.InputError
@@ -186,7 +204,13 @@ func resultLine(r *steps.Result) string {
 
 // summary hands what came of the rehearsal to the report.
 func summary(v *steps.Verification, took time.Duration) report.Run {
-	run := report.Run{Took: took, Seed: v.Seed, Unverified: v.Unverified, Skipped: v.Skipped, Status: v.Status()}
+	var histories []*stage.History
+	for _, r := range v.Results {
+		if r.History != nil {
+			histories = append(histories, r.History)
+		}
+	}
+	run := report.Run{Outside: report.OutsideOf(histories), Took: took, Seed: v.Seed, Unverified: v.Unverified, Skipped: v.Skipped, Status: v.Status()}
 	for _, r := range v.Results {
 		s := report.Scenario{
 			Stage: r.Stage, Where: r.Spec.Where(), Feature: r.Spec.Feature, Name: r.Spec.Name, Verdict: r.Verdict, Input: r.Input,

@@ -47,9 +47,9 @@ func (s *Scratch) takeList(n int) [][]Point {
 // points that are there; AVG, which takes a missing one as 0; a comparison of two time
 // series, which takes a point that only one of them has as 0 in the other; and
 // IF(condition, series, ...), which is 0 where the condition holds and the series has no
-// point. In one thing the guide is not followed: it says of + - * / too that they take
-// a missing point as 0, which would leave FILL(m, 0) without a use; people who write
-// m1/m2 of sparse metrics without FILL see gaps.
+// point. In one thing the guide is not followed: it says of + - * / too that they take a
+// missing point as 0. FILL(m, 0), which it has for that, would then have no use, and
+// neither would the setting for missing data of an alarm on m1/m2.
 func (c *Compiled) Points(s *Scratch, inputs [][]Point) []Point {
 	if c.program == nil {
 		return inputs[0]

@@ -142,6 +142,7 @@ func (s *Store) newFilter(m MetricFilter) (*filter, error) {
 	}
 	if len(f.dims) == 0 {
 		f.series = s.find(alarm.Metric{Namespace: m.Namespace, MetricName: m.Metric})
+		f.series.held = true
 	}
 	return f, nil
 }
@@ -227,6 +228,7 @@ func (f *filter) of(dims []alarm.Dimension) *Series {
 	h := f.made[k]
 	if h == nil && len(f.made) < maxFilterSeries {
 		h = f.store.find(m)
+		h.held = true
 		f.made[k] = h
 	}
 	return h

@@ -97,7 +97,17 @@ func (s *Store) putCompositeAlarm(in *api.PutCompositeAlarmInput) (*api.PutCompo
 	if err != nil {
 		return nil, validation("%v", err)
 	}
-	return &api.PutCompositeAlarmOutput{}, s.putComposites([]*alarm.CompiledComposite{c})
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	fresh := s.family.named(a.AlarmName) == nil
+	if err := s.putComposites([]*alarm.CompiledComposite{c}); err != nil {
+		return nil, err
+	}
+	if fresh {
+		s.tagNew(a.AlarmArn, in.Tags)
+	}
+	return &api.PutCompositeAlarmOutput{}, nil
 }
 
 // checkPut checks what all alarms are put with.

@@ -74,6 +74,7 @@ const (
 	newestEvent   = newestDatum    // after now
 	longestBatch  = 24 * time.Hour // from the first to the last event of a call
 	maxStreamList = 100            // logStreamNames of FilterLogEvents
+	maxSearch     = 100_000_000    // steps of matching for one answer of FilterLogEvents, about a second; ours
 )
 
 func (s *Store) existingGroup(name, identifier *string) (*logGroup, error) {
@@ -415,8 +416,7 @@ func (s *Store) describeLogStreams(in *api.DescribeLogStreamsInput) (*api.Descri
 	for _, stream := range found {
 		out.LogStreams = append(out.LogStreams, types.LogStream{LogStreamName: aws.String(stream.name), Arn: aws.String(logArn(g.name) + ":log-stream:" + stream.name),
 			CreationTime: milliseconds(stream.created), FirstEventTimestamp: milliseconds(stream.first),
-			LastEventTimestamp: milliseconds(stream.last), LastIngestionTime: milliseconds(stream.put),
-			StoredBytes: aws.Int64(0)}) // as in AWS, since 2019
+			LastEventTimestamp: milliseconds(stream.last), LastIngestionTime: milliseconds(stream.put)})
 	}
 	return out, nil
 }
@@ -639,9 +639,15 @@ func (s *Store) filterLogEvents(in *api.FilterLogEventsInput) (*api.FilterLogEve
 			(len(in.LogStreamNames) == 0 || slices.Contains(in.LogStreamNames, e.stream)) && strings.HasPrefix(e.stream, aws.ToString(in.LogStreamNamePrefix))
 	})
 	out := &api.FilterLogEventsOutput{Events: []types.FilteredLogEvent{}, SearchedLogStreams: []types.SearchedLogStream{}} // the latter empty, as in AWS
-	bytes := 0
+	bytes, steps := 0, 0
 	for _, e := range found[from.after(found):] {
-		if !pattern.Match(e.Message) {
+		if steps > maxSearch { // AWS, too, may answer with few or no events and a token
+			out.NextToken = aws.String(from.String())
+			break
+		}
+		l := line{text: e.Message}
+		matched := pattern.matches(&l)
+		if steps += l.steps; !matched {
 			from = placeOf(e)
 			continue
 		}

@@ -73,7 +73,8 @@ func TestLogGroupsHaveRetentionTagsAndProtection(t *testing.T) {
 	tags := func() map[string]string {
 		out, err := logs.ListTagsForResource(ctx, &api.ListTagsForResourceInput{ResourceArn: g.LogGroupArn})
 		require.NoError(t, err)
-		old, err := logs.ListTagsLogGroup(ctx, &api.ListTagsLogGroupInput{LogGroupName: shop}) //nolint:staticcheck // what older clients call
+		//lint:ignore SA1019 older clients call it
+		old, err := logs.ListTagsLogGroup(ctx, &api.ListTagsLogGroupInput{LogGroupName: shop}) //nolint:staticcheck // as above
 		require.NoError(t, err)
 		assert.Equal(t, out.Tags, old.Tags)
 		return out.Tags
@@ -81,11 +82,13 @@ func TestLogGroupsHaveRetentionTagsAndProtection(t *testing.T) {
 	assert.Equal(t, map[string]string{"team": "shop"}, tags())
 	_, err = logs.TagResource(ctx, &api.TagResourceInput{ResourceArn: g.Arn, Tags: map[string]string{"team": "orders", "env": "rehearsal"}})
 	require.NoError(t, err)
+	//lint:ignore SA1019 older clients call it
 	_, err = logs.TagLogGroup(ctx, &api.TagLogGroupInput{LogGroupName: shop, Tags: map[string]string{"old": "form"}}) //nolint:staticcheck // as above
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{"team": "orders", "env": "rehearsal", "old": "form"}, tags())
 	_, err = logs.UntagResource(ctx, &api.UntagResourceInput{ResourceArn: g.LogGroupArn, TagKeys: []string{"team", "nothing"}})
 	require.NoError(t, err)
+	//lint:ignore SA1019 older clients call it
 	_, err = logs.UntagLogGroup(ctx, &api.UntagLogGroupInput{LogGroupName: shop, Tags: []string{"old"}}) //nolint:staticcheck // as above
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{"env": "rehearsal"}, tags())
@@ -266,7 +269,7 @@ func TestFilteredEventsComeInPages(t *testing.T) {
 	}
 	var sizes []int
 	var order string
-	pages := api.NewFilterLogEventsPaginator(logs, &api.FilterLogEventsInput{LogGroupName: aws.String("/shop"), FilterPattern: aws.String("x -between"), Interleaved: aws.Bool(false)}) //nolint:staticcheck // it has no effect
+	pages := api.NewFilterLogEventsPaginator(logs, &api.FilterLogEventsInput{LogGroupName: aws.String("/shop"), FilterPattern: aws.String("x -between")})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		require.NoError(t, err)
@@ -297,6 +300,33 @@ func TestFilteredEventsComeInPages(t *testing.T) {
 	assert.Equal(t, "InvalidParameterException", code(err))
 	_, err = streams(api.FilterLogEventsInput{NextToken: aws.String("7")})
 	assert.Equal(t, "InvalidParameterException", code(err))
+}
+
+// A search that takes long is cut into pages, some of them empty, as in AWS: nobody
+// waits for the store for longer than that.
+func TestLongSearchesComeInPages(t *testing.T) {
+	ctx := context.Background()
+	s, logs := logsStand(t)
+	line := strings.Repeat("x", 20_000)
+	for i := range 30 {
+		require.NoError(t, s.PutLogEvents("/shop", "s", []cloudwatch.LogEvent{{Time: epoch.Add(time.Duration(i) * time.Second), Message: line}}))
+	}
+	require.NoError(t, s.PutLogEvents("/shop", "s", []cloudwatch.LogEvent{{Time: minute(1), Message: line + "a" + strings.Repeat("b", 900)}}))
+	pages, empty, found := 0, 0, 0
+	all := api.NewFilterLogEventsPaginator(logs, &api.FilterLogEventsInput{LogGroupName: aws.String("/shop"), FilterPattern: aws.String("%ab{900}%")})
+	for all.HasMorePages() {
+		page, err := all.NextPage(ctx)
+		require.NoError(t, err)
+		pages++
+		found += len(page.Events)
+		if len(page.Events) == 0 {
+			empty++
+		}
+	}
+	assert.Equal(t, 1, found)
+	assert.Equal(t, pages-1, empty)
+	// A line counts as 20,000 x 904 steps, what is found at once or not; a page ends after 100 million.
+	assert.Equal(t, 6, pages)
 }
 
 func TestRejectedLogEvents(t *testing.T) {

@@ -80,6 +80,9 @@ const (
 // the namespaces that begin with AWS/, since here nobody else publishes them.
 func (s *Store) putMetricData(in *api.PutMetricDataInput) (*api.PutMetricDataOutput, error) {
 	namespace := aws.ToString(in.Namespace)
+	if err := s.room(); err != nil {
+		return nil, err
+	}
 	if namespace == "" {
 		return nil, missing("Namespace")
 	}
@@ -452,14 +455,6 @@ func asked(in *api.ListMetricsInput, m alarm.Metric) bool {
 
 // after says whether there is data from that second on.
 func (h *Series) after(second int64) bool {
-	_, ok := h.next(second)
-	return ok
-}
-
-// next is when the first data at or after that second begins.
-func (h *Series) next(second int64) (start int64, ok bool) {
-	if i := h.first(second); i < len(h.buckets) {
-		return h.buckets[i].start, true
-	}
-	return 0, false
+	start, ok := h.newest()
+	return ok && start >= second
 }

@@ -37,7 +37,7 @@ func (s *Store) resource(arn string) error {
 	if name, ok := strings.CutPrefix(parts[5], "dashboard/"); ok && len(parts) == 6 {
 		kind, found = "dashboard", s.dashboards[name] != nil
 	} else if parts[5] == "alarm" && len(parts) == 7 {
-		kind, found = "alarm", s.alarm(parts[6]) != nil
+		kind, found = "alarm", s.alarm(parts[6]) != nil || s.family.named(parts[6]) != nil
 	} else {
 		return invalidValue("ResourceARN %q is not the ARN of an alarm or a dashboard: nothing else can have tags here", short(arn))
 	}

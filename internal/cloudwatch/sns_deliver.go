@@ -53,11 +53,11 @@ func (k deliveryKind) String() string {
 // A courier delivers. A subscription with messages waiting has one goroutine, so
 // that they arrive in order; one without has none.
 type courier struct {
-	options       SNSOptions
-	local, remote *http.Client
-	ctx           context.Context
-	cancel        context.CancelFunc
-	running       sync.WaitGroup
+	options SNSOptions
+	clients func() (here, beyond *http.Client) // made when first needed
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool
@@ -77,6 +77,12 @@ type mailbox struct {
 func newCourier(o SNSOptions) *courier {
 	c := &courier{options: o}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.clients = sync.OnceValues(clients)
+	return c
+}
+
+// clients are one that reaches this machine alone, and one that reaches others.
+func clients() (here, beyond *http.Client) {
 	guard := &net.Dialer{Timeout: deliveryTimeout, Control: func(_, address string, _ syscall.RawConn) error {
 		if localAddress(address) {
 			return nil
@@ -85,9 +91,9 @@ func newCourier(o SNSOptions) *courier {
 	}}
 	// No proxy: it would be beyond this machine. The certificate of a server on the
 	// loopback cannot be one that the world vouches for.
-	c.local = client(&http.Transport{DialContext: guard.DialContext, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}})
-	c.remote = client(&http.Transport{TLSHandshakeTimeout: deliveryTimeout})
-	return c
+	here = client(&http.Transport{DialContext: guard.DialContext, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}})
+	beyond = client(&http.Transport{TLSHandshakeTimeout: deliveryTimeout})
+	return here, beyond
 }
 
 // client follows no redirect, as SNS does not.
@@ -189,8 +195,9 @@ func (c *courier) close() {
 	c.mu.Unlock()
 	c.cancel()
 	c.running.Wait()
-	c.local.CloseIdleConnections()
-	c.remote.CloseIdleConnections()
+	here, beyond := c.clients()
+	here.CloseIdleConnections()
+	beyond.CloseIdleConnections()
 }
 
 // post delivers over HTTP, in several attempts if it must.
@@ -236,11 +243,11 @@ func (c *courier) attempt(sub *subscription, d delivery) (again bool, err error)
 	if d.raw {
 		r.Header.Set("x-amz-sns-rawdelivery", "true")
 	}
-	http := c.local
+	via, beyond := c.clients()
 	if c.options.AnyEndpoint && !local(r.URL.Hostname()) {
-		http = c.remote
+		via = beyond
 	}
-	answer, err := http.Do(r)
+	answer, err := via.Do(r)
 	if err != nil {
 		var where *url.Error
 		if errors.As(err, &where) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,8 @@ type StandaloneOptions struct {
 	Guarded bool
 	// Changed is called with every change of an alarm's state, in order; see Options.
 	Changed func(Transition)
+	// Acted is called when an alarm's actions are carried out; see Options.
+	Acted func(Action)
 }
 
 const (
@@ -60,6 +63,11 @@ type Standalone struct {
 
 	present atomic.Pointer[standaloneStore]
 	calls   chan struct{}
+
+	mu      sync.Mutex
+	acts    []Action // carried out while the clock is moved
+	moreAct int      // and how many more
+	gather  bool
 }
 
 type standaloneStore struct {
@@ -96,8 +104,32 @@ func (v *Standalone) Now() time.Time { return v.clock.now() }
 
 // renew begins with an empty store.
 func (v *Standalone) renew() {
-	s := NewStore(Options{Now: v.clock.now, Changed: v.options.Changed})
+	s := NewStore(Options{Now: v.clock.now, Changed: v.options.Changed, Acted: v.act})
 	v.present.Store(&standaloneStore{s, s.Handler()})
+}
+
+// act tells of an action, and notes it while the clock is moved.
+func (v *Standalone) act(a Action) {
+	v.mu.Lock()
+	switch {
+	case v.gather && len(v.acts) < maxTold:
+		v.acts = append(v.acts, a)
+	case v.gather:
+		v.moreAct++
+	}
+	v.mu.Unlock()
+	if v.options.Acted != nil {
+		v.options.Acted(a)
+	}
+}
+
+// gathered begins to note actions, or ends it and gives what was noted.
+func (v *Standalone) gathered(begin bool) (acts []Action, more int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	acts, more = v.acts, v.moreAct
+	v.acts, v.moreAct, v.gather = nil, 0, begin
+	return acts, more
 }
 
 // Serve answers calls on the listener, and evaluates alarms, until ctx ends; then it
@@ -135,7 +167,7 @@ func (v *Standalone) run(ctx context.Context) {
 			return
 		}
 		now := v.clock.now()
-		_, _, err := v.judge(ctx, now, nil)
+		err := v.judge(ctx, now, nil, nil)
 		next := v.Store().NextEvaluation(now)
 		v.leave()
 		if err == nil {
@@ -161,38 +193,48 @@ func (v *Standalone) take(ctx context.Context) error {
 func (v *Standalone) leave() { <-v.turn }
 
 // judge makes every evaluation that is due until then and was not made, in order.
-// before is called ahead of each. It returns the changes of state, at most
-// maxTold of them, and how many more there were.
-func (v *Standalone) judge(ctx context.Context, until time.Time, before func(time.Time)) (made []Transition, more int, err error) {
+// before is called ahead of each. It notes in m, if there is one, what changed.
+func (v *Standalone) judge(ctx context.Context, until time.Time, before func(time.Time), m *move) error {
 	s := v.Store()
 	for {
 		next := s.NextEvaluation(v.judged)
 		if next.After(until) {
-			return made, more, nil
+			return nil
 		}
 		if ctx.Err() != nil {
-			return made, more, ctx.Err()
+			return ctx.Err()
 		}
 		if before != nil {
 			before(next)
 		}
 		changes := s.Evaluate(next)
-		fits := min(len(changes), maxTold-len(made))
-		made, more = append(made, changes[:fits]...), more+len(changes)-fits
+		if m != nil {
+			fits := min(len(changes), maxTold-len(m.changes))
+			m.changes, m.moreChanges = append(m.changes, changes[:fits]...), m.moreChanges+len(changes)-fits
+		}
 		v.judged = next
 	}
 }
 
-// maxTold is how many changes of state one advance tells at most.
+// maxTold is how many changes of state, and how many actions, one advance tells at
+// most.
 const maxTold = 10_000
+
+// A move is what came of moving the clock.
+type move struct {
+	to                       time.Time
+	changes                  []Transition
+	actions                  []Action
+	moreChanges, moreActions int // that were not kept
+}
 
 // advance moves the clock to where target says, given what it shows, and evaluates
 // every alarm that is due on the way. The clock stands still meanwhile, but for
 // going from one evaluation to the next, so that what comes in is dated rightly. When
 // ctx ends it stays where it got to.
-func (v *Standalone) advance(ctx context.Context, target func(now time.Time) (time.Time, error)) (made []Transition, more int, err error) {
+func (v *Standalone) advance(ctx context.Context, target func(now time.Time) (time.Time, error)) (*move, error) {
 	if err := v.take(ctx); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer v.leave()
 	defer v.wakeUp()
@@ -200,13 +242,17 @@ func (v *Standalone) advance(ctx context.Context, target func(now time.Time) (ti
 	defer v.clock.release()
 	to, err := target(now)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	made, more, err = v.judge(ctx, to, v.clock.set)
-	if err == nil {
-		v.clock.set(to)
+	m := &move{to: to}
+	v.gathered(true)
+	err = v.judge(ctx, to, v.clock.set, m)
+	m.actions, m.moreActions = v.gathered(false)
+	if err != nil {
+		return nil, err
 	}
-	return made, more, err
+	v.clock.set(to)
+	return m, nil
 }
 
 // wakeUp has run look at the clock again.

@@ -52,16 +52,38 @@ type standaloneState struct {
 type standaloneMoved struct {
 	Time        time.Time          `json:"time"`
 	Transitions []standaloneChange `json:"transitions"` // in the order they came
+	Actions     []standaloneAction `json:"actions"`     // that AWS would carry out, likewise
 	More        int                `json:"transitions_left_out,omitempty"`
+	MoreActions int                `json:"actions_left_out,omitempty"`
 }
 
 type standaloneChange struct {
-	Alarm   string    `json:"alarm"`
-	From    string    `json:"from"`
-	To      string    `json:"to"`
-	Reason  string    `json:"reason"`
-	Time    time.Time `json:"time"`
-	Actions []string  `json:"actions,omitempty"` // what AWS would carry out
+	Alarm  string    `json:"alarm"`
+	From   string    `json:"from"`
+	To     string    `json:"to"`
+	Reason string    `json:"reason"`
+	Time   time.Time `json:"time"`
+	// SuppressedBy is what holds the actions of a composite alarm back, as AWS's
+	// ActionsSuppressedBy.
+	SuppressedBy string `json:"suppressed_by,omitempty"`
+}
+
+type standaloneAction struct {
+	Alarm string    `json:"alarm"`
+	State string    `json:"state"`
+	ARNs  []string  `json:"arns"`
+	Time  time.Time `json:"time"`
+}
+
+func (m *move) answer() standaloneMoved {
+	out := standaloneMoved{Time: m.to, Transitions: []standaloneChange{}, Actions: []standaloneAction{}, More: m.moreChanges, MoreActions: m.moreActions}
+	for _, t := range m.changes {
+		out.Transitions = append(out.Transitions, standaloneChange{t.Name, t.From.String(), t.To.String(), t.Reason, t.Time.UTC(), t.SuppressedBy.String()})
+	}
+	for _, a := range m.actions {
+		out.Actions = append(out.Actions, standaloneAction{a.Alarm, a.State.String(), a.ARNs, a.Time.UTC()})
+	}
+	return out
 }
 
 // An ownError is an error of /_rehearsal with its status of HTTP.
@@ -123,15 +145,11 @@ func (v *Standalone) own(w http.ResponseWriter, r *http.Request) (any, error) {
 		timeouts := http.NewResponseController(w)
 		_ = timeouts.SetReadDeadline(time.Time{}) // that there is none to be set is fine, too
 		_ = timeouts.SetWriteDeadline(time.Time{})
-		made, more, err := v.advance(r.Context(), target)
+		m, err := v.advance(r.Context(), target)
 		if err != nil {
 			return nil, err
 		}
-		out := standaloneMoved{Time: v.Now(), Transitions: make([]standaloneChange, 0, len(made)), More: more}
-		for _, t := range made {
-			out.Transitions = append(out.Transitions, standaloneChange{t.Name, t.From.String(), t.To.String(), t.Reason, t.Time.UTC(), t.Actions})
-		}
-		return out, nil
+		return m.answer(), nil
 	case ownPath + "/reset":
 		if err := v.reset(r.Context()); err != nil {
 			return nil, err
@@ -161,7 +179,7 @@ func (v *Standalone) guard(r *http.Request) error {
 
 func (v *Standalone) state() standaloneState {
 	s := v.Store()
-	out := standaloneState{Version: v.options.Version, Time: v.Now(), Speed: v.options.Speed, Alarms: len(s.Alarms())}
+	out := standaloneState{Version: v.options.Version, Time: v.Now(), Speed: v.options.Speed, Alarms: len(s.Alarms()) + len(s.Composites())}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range s.series {

@@ -84,15 +84,50 @@ func TestStandaloneAdvancesOverADay(t *testing.T) {
 		if !want.Time.IsZero() {
 			assert.Equal(t, want.Time, c.Time, "%d", i)
 		}
-		assert.Equal(t, c.To == "ALARM", len(c.Actions) > 0)
 		assert.Equal(t, c.Time, told[i].Time, "told in the same order")
 	}
 	assert.Len(t, told, 5)
+	require.Len(t, got.Actions, 2)
+	assert.Equal(t, standaloneAction{"errors", "ALARM", []string{"arn:aws:sns:us-east-1:123456789012:on-call"}, at("02 23:05:00")}, got.Actions[0])
+	assert.Equal(t, at("03 01:05:00"), got.Actions[1].Time)
 
 	var again standaloneMoved
 	ask(t, v, http.MethodPost, "/_rehearsal/advance", `{"to": "2026-01-03T03:04:05Z"}`, &again)
 	assert.Empty(t, again.Transitions)
 	assert.Equal(t, got.Time, again.Time, "to where it is")
+}
+
+// What a suppressor held back is carried out in the instant in which it lets go.
+func TestStandaloneTellsActionsThatWereHeldBack(t *testing.T) {
+	acted := 0
+	v := startStandalone(t, StandaloneOptions{Acted: func(Action) { acted++ }})
+	quiet := every5m("errors")
+	quiet.AlarmActions = nil
+	never := quiet
+	never.AlarmName, never.Threshold = "never", 1e9
+	require.NoError(t, v.Store().PutAlarms([]alarm.Alarm{quiet, never}))
+	require.NoError(t, v.Store().PutComposites([]alarm.Composite{{
+		AlarmName: "top", AlarmRule: "ALARM(errors)", ActionsEnabled: true, AlarmActions: []string{"arn:aws:sns:us-east-1:123456789012:on-call"},
+		ActionsSuppressor: "never", ActionsSuppressorWaitPeriod: 95, ActionsSuppressorExtensionPeriod: 60,
+	}}))
+	v.Store().Series("Shop", "Errors").AddValue(v.Now(), 11, 1)
+	var got standaloneMoved
+	ask(t, v, http.MethodPost, "/_rehearsal/advance", `{"by": "5m"}`, &got)
+	var top []standaloneChange
+	for _, c := range got.Transitions {
+		if c.Alarm == "top" && c.To == "ALARM" {
+			top = append(top, c)
+		}
+	}
+	require.Len(t, top, 1)
+	assert.Equal(t, "WaitPeriod", top[0].SuppressedBy)
+	require.Len(t, got.Actions, 1)
+	assert.Equal(t, "top", got.Actions[0].Alarm)
+	assert.Equal(t, top[0].Time.Add(95*time.Second), got.Actions[0].Time)
+	assert.Equal(t, 1, acted)
+	var state standaloneState
+	ask(t, v, http.MethodGet, "/_rehearsal", "", &state)
+	assert.Equal(t, 3, state.Alarms)
 }
 
 // However a way is cut into calls, the same changes come at the same times.
@@ -111,7 +146,7 @@ func TestStandaloneAdvanceInParts(t *testing.T) {
 		}
 		for _, by := range parts {
 			target := func(now time.Time) (time.Time, error) { return now.Add(by), nil }
-			_, _, err := v.advance(t.Context(), target)
+			_, err := v.advance(t.Context(), target)
 			require.NoError(t, err)
 		}
 		return told
@@ -285,10 +320,10 @@ func TestStandaloneAdvanceEndsWithItsCall(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	v := startStandalone(t, StandaloneOptions{Changed: func(Transition) { cancel() }})
 	require.NoError(t, v.Store().PutAlarms([]alarm.Alarm{every5m("errors")}))
-	_, _, err := v.advance(ctx, func(now time.Time) (time.Time, error) { return now.Add(maxAdvance), nil })
+	_, err := v.advance(ctx, func(now time.Time) (time.Time, error) { return now.Add(maxAdvance), nil })
 	require.ErrorIs(t, err, context.Canceled)
 	assert.Equal(t, time.Date(2026, 1, 2, 3, 5, 0, 0, time.UTC), v.Now(), "it stays where it got to")
-	_, _, err = v.advance(t.Context(), func(now time.Time) (time.Time, error) { return now.Add(time.Minute), nil })
+	_, err = v.advance(t.Context(), func(now time.Time) (time.Time, error) { return now.Add(time.Minute), nil })
 	require.NoError(t, err)
 	assert.Equal(t, time.Date(2026, 1, 2, 3, 6, 0, 0, time.UTC), v.Now())
 }
@@ -311,4 +346,38 @@ func TestParseMetricFilters(t *testing.T) {
 		_, err := ParseMetricFilters("f.json", []byte(text))
 		require.ErrorContains(t, err, want, text)
 	}
+}
+
+func FuzzParseMetricFilters(f *testing.F) {
+	f.Add([]byte(`{"metricFilters": [{"filterName": "a", "logGroupName": "g", "filterPattern": "{ $.a = 1 }", "metricTransformations": [{"metricName": "m", "metricNamespace": "n", "metricValue": "$.v", "dimensions": {"d": "$.e"}}]}]}`))
+	f.Add([]byte("{\"metricFilters\": [\n3, null, {}]}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		all, err := ParseMetricFilters("f.json", data)
+		if err != nil {
+			assert.Empty(t, all)
+			assert.Contains(t, err.Error(), "f.json:")
+			return
+		}
+		s := NewStore(Options{})
+		for _, m := range all {
+			assert.NoError(t, s.PutMetricFilter(m), "what was read can be put")
+		}
+	})
+}
+
+func FuzzAdvance(f *testing.F) {
+	f.Add(`{"by": "5m"}`)
+	f.Add(`{"to": "2026-01-02T03:04:05.5+09:00"}`)
+	f.Add(`{"by": "9223372036854775807ns"}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		target, err := readAdvance(strings.NewReader(body))
+		if err != nil {
+			return
+		}
+		to, err := target(standaloneStart)
+		if err == nil {
+			assert.False(t, to.Before(standaloneStart))
+			assert.LessOrEqual(t, to.Sub(standaloneStart), maxAdvance)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 // Package cloudwatch is a CloudWatch in this process, on its stage's clock.
 //
-// A Store holds metrics (Series), alarms and log groups. Metrics come in through
+// A Store holds metrics (Series), alarms, log groups and the topics of SNS that
+// alarms notify (CreateTopic, Subscribe). Metrics come in through
 // Series.Add, through PutMetricData over the wire, and from log lines by metric
 // filters (a MetricFilter with its Pattern). Evaluate judges the alarms that are
 // due, by the rules of package alarm, and returns the Transitions; the stage
@@ -12,6 +13,8 @@
 package cloudwatch
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -34,6 +37,9 @@ type Options struct {
 	Acted func(Action)
 	// SNS is how alarms' notifications, and other messages, are delivered.
 	SNS SNSOptions
+	// Memory is how many bytes the metrics' data may take, about; 0: 1 GiB. What
+	// does not fit is not kept as long, see keepData.
+	Memory int
 }
 
 // A Store is the metrics, the alarms and the logs of one stage. It is safe for
@@ -45,7 +51,13 @@ type Store struct {
 
 	mu        sync.Mutex
 	series    map[string]*Series // by key
-	retention int64              // seconds of data kept behind a series' newest
+	retention int64              // seconds of data that the alarms need, behind a series' newest
+	keep      int64              // seconds of data that are kept: more, as far as memory reaches
+	used      int                // bytes of the metrics' data, about
+	budget    int                // that they may take
+	patience  int                // bytes at which room is made next
+	newest    int64              // start of the newest data
+	swept     int64              // newest when old data was looked for last
 	alarms    []*watch           // in the order they were put
 	watches   map[string]*watch  // by name
 	family    family             // the composite alarms
@@ -55,11 +67,33 @@ type Store struct {
 	sns       *sns
 	scratch   alarm.Scratch
 	window    alarm.Distribution // several buckets put together
+	one       alarm.Distribution // one of them
+	packing   []byte             // memory to pack in
+	opened    []bucket           // of a block that is changed
+	last      struct {           // block that was looked at
+		data    []byte
+		buckets []bucket
+	}
 
 	tags       resourceTags
 	dashboards map[string]*dashboard // by name
 	keyed      []byte                // for the key of one metric
 }
+
+// How long data is kept, in seconds behind the newest of its metric: as long as
+// AWS keeps it, minutes for 15 days and seconds for 3 hours, after which they are
+// added up to minutes. A metric that gets no data any more goes after 15 days.
+//
+// When all metrics together take more than Options.Memory, the older half is
+// dropped of all of them, and so on, down to what the alarms on duty look at and
+// 3 hours. When that is still too much, PutMetricData is throttled until there is
+// room again, and what comes in by other ways is taken.
+const (
+	keepData    = 15 * 24 * 60 * 60
+	keepSeconds = 3 * 60 * 60
+	sweepEvery  = 60 * 60
+	memory      = 1 << 30 // bytes
+)
 
 // margin is how much data is kept beyond what the longest alarm looks at, in
 // seconds: as long as CloudWatch keeps high-resolution data.
@@ -67,7 +101,8 @@ const margin = 3 * 60 * 60
 
 // NewStore makes an empty store.
 func NewStore(o Options) *Store {
-	return &Store{now: o.Now, changed: o.Changed, acted: o.Acted, retention: margin,
+	return &Store{now: o.Now, changed: o.Changed, acted: o.Acted, retention: margin, keep: keepData,
+		budget: cmp.Or(o.Memory, memory), patience: cmp.Or(o.Memory, memory),
 		series: map[string]*Series{}, watches: map[string]*watch{}, groups: map[string]*logGroup{}, sns: newSNS(o.SNS)}
 }
 
@@ -88,7 +123,57 @@ func (s *Store) time() time.Time {
 func (s *Store) Series(namespace, metric string, dims ...alarm.Dimension) *Series {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.find(alarm.Metric{Namespace: namespace, MetricName: metric, Dimensions: dims})
+	h := s.find(alarm.Metric{Namespace: namespace, MetricName: metric, Dimensions: dims})
+	h.held = true
+	return h
+}
+
+// advance is told that a series is about to get data that is newer than what it
+// has, and sees to the memory.
+func (s *Store) advance(h *Series, start int64) {
+	if s.newest = max(s.newest, start); s.swept == 0 {
+		s.swept = s.newest
+	}
+	if s.newest >= s.swept+sweepEvery {
+		s.sweep(h)
+	}
+	if s.used <= s.patience {
+		return
+	}
+	for s.used > s.budget-s.budget/8 && s.keep > s.retention {
+		s.keep = max(s.keep/2, s.retention)
+		s.sweep(h)
+	}
+	// Where that does not help, it will not help again with the next datum.
+	s.patience = max(s.budget, s.used+s.budget/16)
+}
+
+// sweep drops the data that is too old, and the metrics that have no other, except
+// for one.
+func (s *Store) sweep(except *Series) {
+	s.swept = s.newest
+	for k, h := range s.series {
+		newest, ok := h.newest()
+		if ok {
+			h.forget(newest)
+		}
+		if h != except && !h.held && len(h.watched) == 0 && ok && newest < s.newest-s.keep {
+			s.used -= h.size
+			delete(s.series, k)
+		}
+	}
+	if s.used <= s.budget-s.budget/8 {
+		s.patience = s.budget
+	}
+}
+
+// room says whether metrics may take more data from clients.
+func (s *Store) room() error {
+	if s.used <= s.budget+s.budget/16 {
+		return nil
+	}
+	return &apiError{code: "ThrottlingException", query: "Throttling", message: fmt.Sprintf("Rate exceeded: the data of %d metrics takes more than %d bytes, "+
+		"and what alarms look at is among it: publish fewer metrics, or give this CloudWatch more memory", len(s.series), s.budget)}
 }
 
 // find is the series of m, made when new.
@@ -98,6 +183,7 @@ func (s *Store) find(m alarm.Metric) *Series {
 	if h == nil {
 		h = &Series{store: s, metric: m}
 		s.series[k] = h
+		h.grew(seriesSize + 2*len(k))
 	}
 	return h
 }

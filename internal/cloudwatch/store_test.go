@@ -244,10 +244,10 @@ func TestPutAgainKeepsTheState(t *testing.T) {
 	assert.Empty(t, s.Evaluate(minute(2)))
 }
 
-// The memory of a store depends neither on the rate of the samples nor on how
-// long it runs.
+// The memory of a store depends neither on the rate of the samples nor, once there
+// is as much as it may have, on how long it runs.
 func TestMemoryIsBounded(t *testing.T) {
-	s := cloudwatch.NewStore(cloudwatch.Options{})
+	s := cloudwatch.NewStore(cloudwatch.Options{Memory: 4 << 20})
 	p99 := above("p99", 60, 3)
 	p99.Statistic, p99.ExtendedStatistic = "", "p99"
 	require.NoError(t, s.PutAlarms([]alarm.Alarm{p99}))

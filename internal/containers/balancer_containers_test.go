@@ -115,6 +115,7 @@ type benchReplica struct {
 	*httptest.Server
 	sick   atomic.Bool // its health check fails
 	served atomic.Int64
+	checks atomic.Int64
 	slow   time.Duration
 }
 
@@ -127,6 +128,7 @@ func (b *balancerBench) replica(version, name string, options ...func(*benchRepl
 	}
 	r.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/ready" {
+			r.checks.Add(1)
 			if r.sick.Load() {
 				w.WriteHeader(http.StatusServiceUnavailable)
 			}
@@ -312,6 +314,30 @@ func TestRealBalancerHealth(t *testing.T) {
 		states = append(states, c.From.String()+" to "+c.State.String())
 	}
 	assert.Equal(t, []string{"initial to unhealthy", "unhealthy to healthy", "healthy to unhealthy"}, states)
+}
+
+// A replica that was asked before it listened has failed a check, so that HAProxy by
+// itself would want Health.Healthy passes of it; a target group wants one of a new
+// target. Whoever is healthy takes requests, and what passes is not unhealthy.
+func TestRealBalancerTakesANewTargetAtItsFirstPass(t *testing.T) {
+	b := newBalancerBench(t, 10, "v1") // a check each second of wall time
+	b.shares(stage.Shares{"v1": 100})
+	late := b.replica("v1", "v1-1", func(r *benchReplica) { r.sick.Store(true) })
+	b.await(func() bool { return b.targets("v1")[0].Detail != "" })
+	require.Equal(t, targetInitial, b.targets("v1")[0].State)
+
+	late.sick.Store(false)
+	b.awaitHealthy("v1", 1)
+	status, _, _ := b.ask("/")
+	assert.Equal(t, http.StatusOK, status, "it takes requests as soon as it is healthy")
+
+	b.await(func() bool { // until two checks more have been made
+		return late.checks.Load() >= 4
+	})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	require.Len(t, b.changes, 1, "%v", b.changes)
+	assert.Equal(t, targetHealthy, b.changes[0].State)
 }
 
 func TestRealBalancerFailures(t *testing.T) {

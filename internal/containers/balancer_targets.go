@@ -253,14 +253,24 @@ func (b *balancer) auditLog(ctx context.Context) error {
 }
 
 // admit opens the new targets that have their first verdict to traffic, so that
-// they have it before anybody is told that they can.
+// they have it before anybody is told that they can. One that passes is healthy to
+// HAProxy too from then on, which by itself would want Health.Healthy passes of a
+// server that has failed a check while it started: it would send it nothing, and
+// look as if it had just become unhealthy.
 func (b *balancer) admit(ctx context.Context, known []*balancerTarget, servers map[string]serverStat, now time.Duration) error {
 	var commands []string
 	b.mu.Lock()
 	for _, t := range known {
 		stat, ok := servers[t.server()]
-		if ok && t.State == targetInitial && t.next(stat, now) != targetInitial {
+		if !ok || t.State != targetInitial {
+			continue
+		}
+		switch t.next(stat, now) {
+		case targetHealthy:
+			commands = append(commands, "set server "+t.server()+" health up", "set server "+t.server()+" state ready")
+		case targetUnhealthy:
 			commands = append(commands, "set server "+t.server()+" state ready")
+		case targetInitial, targetDraining:
 		}
 	}
 	b.mu.Unlock()

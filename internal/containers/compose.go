@@ -135,6 +135,40 @@ func (f *composeFile) line(keys ...string) int {
 	return line
 }
 
+// lineIn is the line of the first value that contains text under that key of a service,
+// for errors that do not say of which; 0 for none.
+func (f *composeFile) lineIn(key, text string) int {
+	if len(f.root.Content) == 0 {
+		return 0
+	}
+	_, services := lookup(f.root.Content[0], "services")
+	if services == nil {
+		return 0
+	}
+	for i := 1; i < len(services.Content); i += 2 {
+		if _, value := lookup(services.Content[i], key); value != nil {
+			if line := lineWith(value, text); line > 0 {
+				return line
+			}
+		}
+	}
+	return 0
+}
+
+// lineWith is the line of the first scalar of a tree that contains text; 0 for none.
+// Aliases are not followed, so that it ends.
+func lineWith(node *yaml.Node, text string) int {
+	if node.Kind == yaml.ScalarNode && strings.Contains(node.Value, text) {
+		return node.Line
+	}
+	for _, inside := range node.Content {
+		if line := lineWith(inside, text); line > 0 {
+			return line
+		}
+	}
+	return 0
+}
+
 // lookup finds a key of a mapping, an index of a sequence, or the item KEY or
 // KEY=value of one.
 func lookup(node *yaml.Node, key string) (at, value *yaml.Node) {
@@ -168,6 +202,8 @@ var (
 	elementPath  = regexp.MustCompile(`'?\b((?:services|networks|volumes|configs|secrets)(?:\.[\w-]+|\[[\w-]+\])+)\.?'?:?`)
 	namedService = regexp.MustCompile(`service "([^"]+)"(?: (depends on|refers to))?`)
 	cycle        = regexp.MustCompile(`dependency cycle detected: (\S+)`)
+	noEnvFile    = regexp.MustCompile(`^env file (.+) not found: `)
+	wrongPort    = regexp.MustCompile(`^(?:invalid (?:container|host)Port|Invalid (?:container|host)Port|invalid (?:proto|port|IP|ip)[^:]*): "?([^"\s]+)`)
 	unknownField = regexp.MustCompile(`^(\S+) false schema$`)
 )
 
@@ -210,6 +246,13 @@ func (f *composeFile) locate(text string) error {
 		if m := unknownField.FindStringSubmatch(text); m != nil {
 			e.Text = fmt.Sprintf("%s: compose knows no %q: is it misspelt?", strings.Join(keys, "."), keys[len(keys)-1])
 		}
+	case noEnvFile.MatchString(text):
+		name := noEnvFile.FindStringSubmatch(text)[1]
+		e.Line = f.lineIn("env_file", filepath.Base(name))
+		e.Text = fmt.Sprintf("env_file: there is no file %s", name)
+	case wrongPort.MatchString(text):
+		e.Line = f.lineIn("ports", wrongPort.FindStringSubmatch(text)[1])
+		e.Text = "ports: " + text
 	case cycle.MatchString(text):
 		e.Line = f.line("services", cycle.FindStringSubmatch(text)[1], "depends_on")
 	case namedService.MatchString(text):

@@ -115,7 +115,7 @@ func (s *Stage) create(ctx context.Context, c containerSpec) (*testcontainers.Do
 		},
 		ExposedPorts:       c.publish,
 		ConfigModifier:     func(config *container.Config) { c.configure(config) },
-		HostConfigModifier: func(host *container.HostConfig) { c.configureHost(host, s.inside.name, s.id) },
+		HostConfigModifier: func(host *container.HostConfig) { c.configureHost(host, s.inside.name, s.id, s.resolver()) },
 		EndpointSettingsModifier: func(ends map[string]*network.EndpointSettings) {
 			if end := ends[s.inside.name]; end != nil && c.address.IsValid() {
 				end.IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: c.address}
@@ -148,15 +148,16 @@ func (c containerSpec) configure(config *container.Config) {
 	config.Healthcheck = &container.HealthConfig{Test: []string{"NONE"}}
 }
 
-// noResolver is where a container's questions for unknown names end: in the
-// container itself, instead of at this machine's resolver, which is a way out. The
-// engine does not pass the refusal on, so DNSOptions keep the container from waiting.
+// noResolver is where a container's questions for unknown names end where there is no
+// border: in the container itself, instead of at this machine's resolver, which is a
+// way out. The engine does not pass the refusal on, so DNSOptions keep the container
+// from waiting.
 var noResolver = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-func (c containerSpec) configureHost(host *container.HostConfig, networkName, stageID string) {
+func (c containerSpec) configureHost(host *container.HostConfig, networkName, stageID string, resolver netip.Addr) {
 	s, l := c.service, limits(c.service)
 	host.NetworkMode = container.NetworkMode(networkName)
-	host.DNS, host.DNSOptions = []netip.Addr{noResolver}, []string{"timeout:1", "attempts:1"}
+	host.DNS, host.DNSOptions = []netip.Addr{resolver}, []string{"timeout:1", "attempts:1"}
 	host.LogConfig = container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "20m"}}
 	for _, name := range slices.Sorted(maps.Keys(c.hosts)) {
 		host.ExtraHosts = append(host.ExtraHosts, name+":"+c.hosts[name])

@@ -123,6 +123,11 @@ func (s *Stage) startService(ctx context.Context, one *service) error {
 			return err
 		}
 	}
+	if s.border != nil { // what it calls while it starts counts, too
+		if err := s.border.ready.wait(ctx); err != nil {
+			return err
+		}
+	}
 	if err := one.container.Start(ctx); err != nil {
 		return err
 	}

@@ -69,7 +69,7 @@ func TestMistakesInAComposeFile(t *testing.T) {
 		"devices":        {"services:\n  shop:\n    image: a\n    devices: ['/dev/kvm:/dev/kvm']\n    dns: 8.8.8.8\n", []string{":4: ", ":5: "}},
 		"socket":         {"services:\n  shop:\n    image: a\n    volumes:\n      - /dev/null:/var/run/docker.sock\n", []string{`:5: service "shop": the volume /dev/null is neither a file nor a folder`}},
 		"missing file":   {"services:\n  shop:\n    image: a\n    volumes:\n      - ./nowhere:/x\n", []string{`:5: service "shop": the volume /x is not there`}},
-		"missing env":    {"services:\n  shop:\n    image: a\n    env_file: nowhere.env\n", []string{"nowhere.env"}},
+		"missing env":    {"services:\n  shop:\n    image: a\n    env_file: nowhere.env\n", []string{":4: env_file: there is no file", "nowhere.env"}},
 		"host gateway":   {"services:\n  shop:\n    image: a\n    extra_hosts: ['db:host-gateway']\n", []string{`:4: service "shop": extra_hosts: db is this machine`}},
 		"fixed address":  {"services:\n  shop:\n    image: a\n    networks: {default: {ipv4_address: 10.0.0.2}}\n", []string{":4: ", "fixed addresses"}},
 		"global":         {"services:\n  shop:\n    image: a\n    deploy: {mode: global}\n", []string{`:4: service "shop": deploy.mode "global" is not supported`}},
@@ -156,7 +156,7 @@ volumes:
 	assert.Equal(t, []string{"NONE"}, config.Healthcheck.Test)
 
 	var host container.HostConfig
-	spec.configureHost(&host, "net", "id")
+	spec.configureHost(&host, "net", "id", noResolver)
 	assert.Equal(t, []string{"database:10.9.9.9", "bank:10.1.2.3"}, host.ExtraHosts)
 	assert.Equal(t, container.RestartPolicy{Name: "on-failure", MaximumRetryCount: 3}, host.RestartPolicy)
 	assert.Equal(t, int64(64<<20), host.Memory)

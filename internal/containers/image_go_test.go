@@ -1,8 +1,10 @@
 package containers
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -45,15 +47,28 @@ func TestGoRecipeHashFollowsTheSource(t *testing.T) {
 func TestGoRecipeMakesAnImage(t *testing.T) {
 	dir := testProgram(t)
 	w := &ImageWorkshop{Arch: "amd64", Dir: t.TempDir()}
-	content, err := GoRecipe{Dir: dir, Package: "./app", Ports: []int{8080}}.For("app:v1").Make(t.Context(), w)
+	content, err := GoRecipe{Dir: dir, Package: "./app", Ports: []int{8080}, Args: []string{"serve"}, Health: []string{"ask"}}.For("app:v1").Make(t.Context(), w)
 	require.NoError(t, err)
-	assert.Equal(t, []string{"/app"}, content.config.Entrypoint)
+	assert.Equal(t, []string{"/app", "serve"}, content.config.Entrypoint)
+	assert.Equal(t, []string{"CMD", "/app", "ask"}, content.config.docker().Healthcheck.Test)
 	assert.Equal(t, "65534:65534", content.config.User)
 	assert.Contains(t, content.config.ExposedPorts, "8080/tcp")
 	needs, err := imageNeeds(content.tree["app"].Data)
 	require.NoError(t, err)
 	assert.Empty(t, needs, "it is static")
 	assert.EqualValues(t, 0o1777, content.tree["tmp"].Mode)
+}
+
+// The local CloudWatch's image and its Dockerfile start the same.
+func TestCloudWatchImageIsThatOfTheDockerfile(t *testing.T) {
+	text, err := os.ReadFile("../../Dockerfile")
+	require.NoError(t, err)
+	r := CloudWatchImageRecipe()
+	quoted := func(args []string) string { return `["/rehearse", "` + strings.Join(args, `", "`) + `"]` }
+	for _, line := range []string{"ENTRYPOINT " + quoted(r.Args), "CMD " + quoted(r.Health), fmt.Sprintf("EXPOSE %d", r.Ports[0]), r.Package, "FROM scratch", "USER 65534:65534"} {
+		assert.Contains(t, string(text), line)
+	}
+	assert.Empty(t, r.User, "nobody, too")
 }
 
 func TestGoRecipeShowsTheCompilersError(t *testing.T) {

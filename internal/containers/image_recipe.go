@@ -90,6 +90,7 @@ func DefaultImageRecipes() []ImageRecipe {
 		postgresRecipe{Major: "17", Suite: "trixie"},
 		toxiproxyRecipe{},
 		reaperRecipe{},
+		borderRecipe{},
 	}
 }
 

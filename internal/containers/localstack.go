@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,15 +15,14 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/testcontainers/testcontainers-go"
 
-	"rehearsal/internal/alarm"
 	"rehearsal/internal/clock"
-	"rehearsal/internal/stage"
 )
 
 // What Options.CloudWatch can be.
 const (
 	CloudWatchEmbedded   = "embedded"
 	CloudWatchLocalStack = "localstack"
+	CloudWatchAWS        = "aws"
 )
 
 // LocalStackImageVariable names the image to use for LocalStack instead of
@@ -53,14 +51,18 @@ func localStackImage() string {
 func (s *Stage) checkCloudWatch() error {
 	switch s.o.CloudWatch {
 	case "", CloudWatchEmbedded:
-		return nil
-	case CloudWatchLocalStack:
-		if err := externalPace(s.o.Pace); err != nil {
-			return err
-		}
-		return localStackJudges(s.setup)
+		return judges(CloudWatchEmbedded, s.setup)
+	case CloudWatchLocalStack, CloudWatchAWS:
+	default:
+		return fmt.Errorf("there is no CloudWatch %q: it is %s, %s or %s", s.o.CloudWatch, CloudWatchEmbedded, CloudWatchLocalStack, CloudWatchAWS)
 	}
-	return fmt.Errorf("there is no CloudWatch %q: it is %s or %s", s.o.CloudWatch, CloudWatchEmbedded, CloudWatchLocalStack)
+	if err := externalPace(s.o.Pace); err != nil {
+		return err
+	}
+	if s.o.CloudWatch == CloudWatchAWS && s.o.AWS == nil {
+		return errors.New("AWS is to judge the alarms, and nobody said which account: it is never looked for")
+	}
+	return judges(s.o.CloudWatch, s.setup)
 }
 
 // ensureCloudWatch makes LocalStack's image present where it is needed. It comes
@@ -81,7 +83,13 @@ func (s *Stage) ensureCloudWatch(ctx context.Context) error {
 // startCloudWatch starts the CloudWatch outside of this process, if there is to be
 // one, and says where it answers.
 func (s *Stage) startCloudWatch(ctx context.Context) (cloudEndpoint, error) {
-	if s.o.CloudWatch != CloudWatchLocalStack {
+	switch s.o.CloudWatch {
+	case CloudWatchAWS:
+		s.o.Progress(fmt.Sprintf("stage %s is watched by AWS, account %s, %s: what it makes there is named rehearsal-%[1]s-* and tagged %[4]s=%[1]s",
+			s.id, s.o.AWS.ID, s.o.AWS.Region, cloudTag))
+		return cloudEndpoint{Account: s.o.AWS, Names: cloudNames{s.id}}, nil
+	case CloudWatchLocalStack:
+	default:
 		return cloudEndpoint{}, nil
 	}
 	s.o.Progress("starting LocalStack")
@@ -188,83 +196,4 @@ func localStackHealth(ctx context.Context, client *http.Client, url string) erro
 		}
 	}
 	return nil
-}
-
-// An UnjudgedError is the alarms that a CloudWatch cannot judge as AWS does. Nothing
-// may be concluded from a rehearsal with it: the error is a stage.ErrLost.
-type UnjudgedError struct {
-	By     string
-	Of     int      // how many alarms there are
-	Alarms []string // by name, each with the reason
-}
-
-func (e *UnjudgedError) Error() string {
-	return fmt.Sprintf("%s cannot judge %d of the %d alarms, so nothing may be concluded with it:\n  %s\nuse the embedded CloudWatch, which judges them all",
-		e.By, len(e.Alarms), e.Of, strings.Join(e.Alarms, "\n  "))
-}
-
-func (e *UnjudgedError) Unwrap() error { return stage.ErrLost }
-
-// localStackJudges is an UnjudgedError when there are alarms that LocalStack 4 does
-// not judge as AWS does. The rules are read off its alarm scheduler, its metric
-// database and its logs provider.
-func localStackJudges(s *stage.Setup) error {
-	e := &UnjudgedError{By: "LocalStack", Of: len(s.Alarms) + len(s.Composites)}
-	for i := range s.Alarms {
-		if why := localStackDoubt(s, &s.Alarms[i]); why != "" {
-			e.Alarms = append(e.Alarms, s.Alarms[i].AlarmName+": "+why)
-		}
-	}
-	for i := range s.Composites {
-		e.Alarms = append(e.Alarms, s.Composites[i].AlarmName+": it is a composite alarm, and LocalStack evaluates only the simplest of their rules")
-	}
-	if len(e.Alarms) == 0 {
-		return nil
-	}
-	return e
-}
-
-// localStackDoubt is why LocalStack cannot judge the alarm; "": it can.
-func localStackDoubt(s *stage.Setup, a *alarm.Alarm) string {
-	switch {
-	case len(a.Metrics) > 0:
-		return "it is made of metric queries (metric math), and LocalStack never evaluates those"
-	case a.ExtendedStatistic != "":
-		return fmt.Sprintf("its statistic is %s, and LocalStack never evaluates percentiles and their like", a.ExtendedStatistic)
-	case a.Unit != "" && a.Unit != publishedUnit(a):
-		return fmt.Sprintf("its unit is %s, and LocalStack does not look at units", a.Unit)
-	}
-	for _, f := range s.Monitoring.Filters {
-		if f.Namespace != a.Namespace || f.Metric != a.MetricName {
-			continue
-		}
-		_, err := strconv.ParseFloat(f.Value, 64)
-		switch {
-		case f.Pattern != "":
-			return fmt.Sprintf("the metric filter %q feeds it, and in LocalStack every line of a log matches every pattern", f.Name)
-		case err != nil:
-			return fmt.Sprintf("the metric filter %q feeds it with %s, and LocalStack takes only numbers", f.Name, f.Value)
-		case f.LogGroup != s.Monitoring.LogGroup:
-			return fmt.Sprintf("the metric filter %q of %s feeds it, and LocalStack filters the lines of every log group", f.Name, f.LogGroup)
-		}
-	}
-	for _, m := range watchedMetrics(s.Alarms) {
-		if m.Namespace == a.Namespace && m.MetricName == a.MetricName && moreDimensions(m.Dimensions, a.Dimensions) {
-			return fmt.Sprintf("another alarm watches %s by more dimensions, and LocalStack adds that to it", a.MetricName)
-		}
-	}
-	return ""
-}
-
-// publishedUnit is the unit of the metric as it is published.
-func publishedUnit(a *alarm.Alarm) string {
-	if a.Namespace == elbNamespace || a.Namespace == ecsNamespace {
-		return string(monitorUnit(a.MetricName))
-	}
-	return "None" // of a metric filter
-}
-
-// moreDimensions says whether one has all dimensions of the other, and others too.
-func moreDimensions(one, other []alarm.Dimension) bool {
-	return len(one) > len(other) && !slices.ContainsFunc(other, func(d alarm.Dimension) bool { return !slices.Contains(one, d) })
 }

@@ -57,7 +57,7 @@ func TestWhatLocalStackCannotJudge(t *testing.T) {
 				c.filter(&f)
 			}
 			names.Filters = []stage.MetricFilter{f}
-			why := localStackDoubt(&stage.Setup{Monitoring: names, Alarms: c.alarms}, &c.alarms[0])
+			why := doubt(CloudWatchLocalStack, &stage.Setup{Monitoring: names, Alarms: c.alarms}, &c.alarms[0])
 			if c.want == "" {
 				assert.Empty(t, why)
 				return
@@ -85,7 +85,7 @@ func TestAStageWhoseCloudWatchCannotJudgeIsRefused(t *testing.T) {
 	}
 	assert.NoError(t, check(cloudOptions(CloudWatchLocalStack, 1)))
 	assert.NoError(t, check(cloudOptions(CloudWatchLocalStack, 0)), "that is pace 1")
-	assert.ErrorContains(t, check(cloudOptions("aws", 1)), `no CloudWatch "aws": it is embedded or localstack`)
+	assert.ErrorContains(t, check(cloudOptions("azure", 1)), `no CloudWatch "azure": it is embedded, localstack or aws`)
 
 	err := check(cloudOptions(CloudWatchLocalStack, 60))
 	require.ErrorContains(t, err, "use pace 1")

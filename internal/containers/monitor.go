@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmetrics "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	awslogs "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 
@@ -69,6 +70,8 @@ type monitor struct {
 // A judge is the CloudWatch that evaluates the alarms.
 type judge interface {
 	clients() (*awsmetrics.Client, *awslogs.Client)
+	// open comes before anything is put into it.
+	open(ctx context.Context) error
 	// calendar is its time at a release time.
 	calendar(at time.Duration) time.Time
 	// run has what was observed published in time, and records the alarms that change
@@ -89,7 +92,7 @@ func startMonitor(o monitorOptions) (_ *monitor, err error) {
 		options: o, turn: -1, groups: map[string]string{}, runs: map[string]bool{},
 		data: monitorData{names: o.Setup.Monitoring, resolution: monitorResolution(o.Setup.Alarms), storage: monitorStorage(o.Setup.Alarms)},
 	}
-	if o.External.URL == "" {
+	if !o.External.there() {
 		m.judge, err = newEmbeddedJudge(o)
 	} else {
 		m.judge, err = newExternalJudge(o)
@@ -103,6 +106,9 @@ func startMonitor(o monitorOptions) (_ *monitor, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
 	m.lines, err = newMonitorLines(m.options.Setup.Monitoring)
+	if err == nil {
+		err = m.judge.open(ctx)
+	}
 	if err == nil {
 		err = errors.Join(m.putAlarms(ctx), m.putFilters(ctx))
 	}
@@ -214,6 +220,14 @@ func (m *monitor) sample() {
 	}
 }
 
+// once has a call that must not be carried out twice sent again only where the first
+// was refused.
+func once(o *awsmetrics.Options) {
+	if o.Retryer.MaxAttempts() > 1 {
+		o.Retryer = onlyThrottled()
+	}
+}
+
 // publish sends what was observed since it was last called.
 func (m *monitor) publish(ctx context.Context) error {
 	m.mu.Lock()
@@ -221,7 +235,7 @@ func (m *monitor) publish(ctx context.Context) error {
 	m.mu.Unlock()
 	for _, namespace := range slices.Sorted(maps.Keys(data)) {
 		for batch := range slices.Chunk(data[namespace], metricsPerCall) {
-			_, err := m.metrics.PutMetricData(ctx, &awsmetrics.PutMetricDataInput{Namespace: &namespace, MetricData: batch})
+			_, err := m.metrics.PutMetricData(ctx, &awsmetrics.PutMetricDataInput{Namespace: aws.String(m.options.External.Names.namespace(namespace)), MetricData: batch}, once)
 			if err != nil {
 				return fmt.Errorf("publishing metrics of %s: %w", namespace, err)
 			}

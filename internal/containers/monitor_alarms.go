@@ -18,9 +18,11 @@ func (m *monitor) putAlarms(ctx context.Context) error {
 	for i := range m.options.Setup.Alarms {
 		a := &m.options.Setup.Alarms[i]
 		in := alarmInput(a)
-		if m.options.External.URL != "" { // the embedded CloudWatch only notes actions; another may carry them out
+		if m.options.External.there() { // the embedded CloudWatch only notes actions; another may carry them out
 			in.ActionsEnabled = aws.Bool(false)
+			in.AlarmActions, in.OKActions, in.InsufficientDataActions = nil, nil, nil
 		}
+		m.options.External.Names.rename(in)
 		if _, err := m.metrics.PutMetricAlarm(ctx, in); err != nil {
 			return fmt.Errorf("alarm %q: %w", a.AlarmName, err)
 		}
@@ -45,13 +47,15 @@ func (m *monitor) putComposites(ctx context.Context) error {
 	// A suppressor may come after, or in a circle: it is named when all are there.
 	for _, suppressed := range []bool{false, true} {
 		for _, c := range sorted {
-			if suppressed && c.Suppressor == "" {
+			if suppressed && (c.Suppressor == "" || m.options.External.there()) { // where nothing acts, nothing is suppressed
 				continue
 			}
 			in := compositeInput(c, suppressed)
-			if m.options.External.URL != "" { // as above
+			if m.options.External.there() { // as above
 				in.ActionsEnabled = aws.Bool(false)
+				in.AlarmActions, in.OKActions, in.InsufficientDataActions = nil, nil, nil
 			}
+			m.options.External.Names.renameComposite(in, c.Rule)
 			if _, err := m.metrics.PutCompositeAlarm(ctx, in); err != nil {
 				return fmt.Errorf("alarm %q: %w", c.Composite.AlarmName, err)
 			}

@@ -42,6 +42,8 @@ func (j *embeddedJudge) clients() (*awsmetrics.Client, *awslogs.Client) {
 	return j.server.MetricsClient(), j.server.LogsClient()
 }
 
+func (j *embeddedJudge) open(context.Context) error { return nil }
+
 func (j *embeddedJudge) calendar(at time.Duration) time.Time { return j.options.Epoch.Add(at) }
 
 func (j *embeddedJudge) run(ctx context.Context, publish func(context.Context) error) error {

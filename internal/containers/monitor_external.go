@@ -28,9 +28,15 @@ type cloudEndpoint struct {
 	// Own is the host and port at which a container of the stage answers: beside this
 	// machine's own addresses the only one that is taken.
 	Own string
+	// Account is the AWS account instead, and Names what things are called there.
+	Account *AWSAccount
+	Names   cloudNames
 
 	dial func(ctx context.Context, network, address string) (net.Conn, error) // nil: as usual
 }
+
+// there says whether there is one.
+func (e cloudEndpoint) there() bool { return e.URL != "" || e.Account != nil }
 
 const (
 	// externalEvery is how often, in wall time, an external CloudWatch is given what
@@ -48,7 +54,8 @@ type externalJudge struct {
 	options monitorOptions
 	epoch   time.Time
 	states  map[string]alarm.State
-	client  *http.Client
+	opened  bool         // an account, so that what is there under the stage's names is its own
+	client  *http.Client // nil: the account's
 	metrics *awsmetrics.Client
 	logs    *awslogs.Client
 }
@@ -57,18 +64,19 @@ func newExternalJudge(o monitorOptions) (*externalJudge, error) {
 	if err := errors.Join(o.External.check(), externalPace(o.Pace)); err != nil {
 		return nil, err
 	}
-	j := &externalJudge{
-		options: o, states: map[string]alarm.State{},
-		epoch: clock.Wall().Add(-o.Clock.Now()),
-		client: &http.Client{
-			Timeout: externalPatience,
-			// Neither a proxy nor a redirection leads elsewhere.
-			Transport:     &http.Transport{MaxIdleConnsPerHost: 4, DialContext: o.External.dial},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-	}
+	j := &externalJudge{options: o, states: map[string]alarm.State{}, epoch: clock.Wall().Add(-o.Clock.Now())}
 	for _, name := range o.Setup.AlarmNames() {
 		j.states[name] = alarm.InsufficientData
+	}
+	if o.External.Account != nil {
+		j.metrics, j.logs = o.External.Account.clients()
+		return j, nil
+	}
+	j.client = &http.Client{
+		Timeout: externalPatience,
+		// Neither a proxy nor a redirection leads elsewhere.
+		Transport:     &http.Transport{MaxIdleConnsPerHost: 4, DialContext: o.External.dial},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	at, made, region := aws.String(o.External.URL), credentials.NewStaticCredentialsProvider("rehearsal", "rehearsal", ""), "us-east-1"
 	// A call is tried once: metrics that came twice would count twice.
@@ -88,9 +96,15 @@ func externalPace(pace float64) error {
 	return nil
 }
 
-// check refuses every endpoint but this machine and the stage's own container: a
-// rehearsal never reaches an account.
+// check refuses every endpoint but this machine, the stage's own container, and an
+// account that somebody was asked about: a rehearsal never reaches another.
 func (e cloudEndpoint) check() error {
+	if e.Account != nil {
+		if e.Names.stage == "" || e.URL != "" {
+			return errors.New("an AWS account is used under names of the stage's own, and at its own endpoint")
+		}
+		return nil
+	}
 	u, err := url.Parse(e.URL)
 	if err != nil {
 		return fmt.Errorf("CloudWatch's endpoint: %w", err)
@@ -120,7 +134,8 @@ func (j *externalJudge) look(ctx context.Context) error {
 	if len(j.options.Setup.Composites) > 0 {
 		kinds = append(kinds, types.AlarmTypeCompositeAlarm)
 	}
-	for batch := range slices.Chunk(j.options.Setup.AlarmNames(), alarmsPerCall) {
+	names, ours := j.alarmNames()
+	for batch := range slices.Chunk(names, alarmsPerCall) {
 		out, err := j.metrics.DescribeAlarms(ctx, &awsmetrics.DescribeAlarmsInput{AlarmNames: batch, AlarmTypes: kinds, MaxRecords: aws.Int32(alarmsPerCall)})
 		if err != nil {
 			return fmt.Errorf("asking for the states of alarms: %w", err)
@@ -135,9 +150,9 @@ func (j *externalJudge) look(ctx context.Context) error {
 		for _, name := range batch {
 			is, ok := found[name]
 			if !ok {
-				return fmt.Errorf("alarm %q is gone", name)
+				return fmt.Errorf("alarm %q is gone", ours[name])
 			}
-			if err := j.saw(name, is); err != nil {
+			if err := j.saw(ours[name], is); err != nil {
 				return err
 			}
 		}
@@ -167,10 +182,49 @@ func (j *externalJudge) saw(name string, is judged) error {
 	return nil
 }
 
-// close publishes nothing more: that CloudWatch goes with the stage.
-func (j *externalJudge) close(context.Context, func(context.Context) error) error {
-	j.client.CloseIdleConnections()
+// alarmNames is what the alarms are called there, and of each which alarm it is.
+func (j *externalJudge) alarmNames() (there []string, ours map[string]string) {
+	ours = map[string]string{}
+	for _, our := range j.options.Setup.AlarmNames() {
+		name := j.options.External.Names.alarm(our)
+		there, ours[name] = append(there, name), our
+	}
+	return there, ours
+}
+
+// open makes sure that there is nothing under the stage's names yet.
+func (j *externalJudge) open(ctx context.Context) error {
+	if j.options.External.Account == nil {
+		return nil
+	}
+	if err := j.removal().unused(ctx); err != nil {
+		return err
+	}
+	j.opened = true
 	return nil
+}
+
+// close publishes nothing more: a CloudWatch of the stage's own goes with it, and what
+// it made in an account is deleted there.
+func (j *externalJudge) close(ctx context.Context, _ func(context.Context) error) error {
+	account := j.options.External.Account
+	switch {
+	case account == nil:
+		j.client.CloseIdleConnections()
+		return nil
+	case !j.opened: // then what is there is somebody else's
+		return nil
+	}
+	made := AWSLeftError{}
+	made.Alarms, _ = j.alarmNames()
+	for _, group := range logGroups(onlyWatched(j.options.Setup).Monitoring) {
+		made.LogGroups = append(made.LogGroups, j.options.External.Names.group(group))
+	}
+	return j.removal().remove(ctx, account, made)
+}
+
+func (j *externalJudge) removal() cloudRemoval {
+	return cloudRemoval{names: j.options.External.Names, metrics: j.metrics, logs: j.logs}
 }
 
 // watchedSeries is the series that some alarm watches. An external CloudWatch gets

@@ -76,9 +76,8 @@ func (l *monitorLines) take() map[string][]types.InputLogEvent {
 	return streams
 }
 
-// putFilters makes the log groups and their metric filters.
-func (m *monitor) putFilters(ctx context.Context) error {
-	names := m.options.Setup.Monitoring
+// logGroups is the log groups that there must be, by name.
+func logGroups(names stage.Monitoring) []string {
 	groups := map[string]bool{}
 	if names.LogGroup != "" {
 		groups[names.LogGroup] = true
@@ -86,16 +85,28 @@ func (m *monitor) putFilters(ctx context.Context) error {
 	for _, f := range names.Filters {
 		groups[f.LogGroup] = true
 	}
-	for _, group := range slices.Sorted(maps.Keys(groups)) {
-		if _, err := m.logs.CreateLogGroup(ctx, &awslogs.CreateLogGroupInput{LogGroupName: &group}); err != nil {
-			return fmt.Errorf("log group %q: %w", group, err)
+	return slices.Sorted(maps.Keys(groups))
+}
+
+// putFilters makes the log groups and their metric filters.
+func (m *monitor) putFilters(ctx context.Context) error {
+	names := m.options.Setup.Monitoring
+	cloud := m.options.External.Names
+	for _, group := range logGroups(names) {
+		name := aws.String(cloud.group(group))
+		_, err := m.logs.CreateLogGroup(ctx, &awslogs.CreateLogGroupInput{LogGroupName: name, Tags: cloud.groupTags()})
+		if err == nil && m.options.External.Account != nil { // should it be left behind, its lines go by themselves
+			_, err = m.logs.PutRetentionPolicy(ctx, &awslogs.PutRetentionPolicyInput{LogGroupName: name, RetentionInDays: aws.Int32(1)})
+		}
+		if err != nil {
+			return fmt.Errorf("log group %q: %w", *name, err)
 		}
 	}
 	for _, f := range names.Filters {
 		_, err := m.logs.PutMetricFilter(ctx, &awslogs.PutMetricFilterInput{
-			LogGroupName: &f.LogGroup, FilterName: &f.Name, FilterPattern: &f.Pattern,
+			LogGroupName: aws.String(cloud.group(f.LogGroup)), FilterName: &f.Name, FilterPattern: &f.Pattern,
 			MetricTransformations: []types.MetricTransformation{{
-				MetricNamespace: &f.Namespace, MetricName: &f.Metric, MetricValue: &f.Value, DefaultValue: f.Default,
+				MetricNamespace: aws.String(cloud.namespace(f.Namespace)), MetricName: &f.Metric, MetricValue: &f.Value, DefaultValue: f.Default,
 			}},
 		})
 		if err != nil {
@@ -107,7 +118,7 @@ func (m *monitor) putFilters(ctx context.Context) error {
 
 // putLines publishes log lines.
 func (m *monitor) putLines(ctx context.Context, streams map[string][]types.InputLogEvent) error {
-	group := m.lines.group
+	group := m.options.External.Names.group(m.lines.group)
 	for _, stream := range slices.Sorted(maps.Keys(streams)) {
 		if !m.lines.known[stream] {
 			_, err := m.logs.CreateLogStream(ctx, &awslogs.CreateLogStreamInput{LogGroupName: &group, LogStreamName: &stream})
@@ -118,7 +129,7 @@ func (m *monitor) putLines(ctx context.Context, streams map[string][]types.Input
 		}
 		for events := streams[stream]; len(events) > 0; {
 			n := eventsThatFit(events)
-			_, err := m.logs.PutLogEvents(ctx, &awslogs.PutLogEventsInput{LogGroupName: &group, LogStreamName: &stream, LogEvents: events[:n]})
+			_, err := m.logs.PutLogEvents(ctx, &awslogs.PutLogEventsInput{LogGroupName: &group, LogStreamName: &stream, LogEvents: events[:n]}, onceLogged)
 			if err != nil {
 				return fmt.Errorf("publishing log lines of %s: %w", stream, err)
 			}
@@ -126,6 +137,13 @@ func (m *monitor) putLines(ctx context.Context, streams map[string][]types.Input
 		}
 	}
 	return nil
+}
+
+// onceLogged is once for logs.
+func onceLogged(o *awslogs.Options) {
+	if o.Retryer.MaxAttempts() > 1 {
+		o.Retryer = onlyThrottled()
+	}
 }
 
 // eventsThatFit is how many of the events one call takes.

@@ -34,12 +34,18 @@ const (
 
 // stageNetwork is one network of a stage in the engine. The lower half of its
 // addresses is given out by the stage, so that it knows a container's address
-// before there is a container, and a container keeps it when it starts again; the
-// upper half is the engine's to give.
+// before there is a container, and a container keeps it when it starts again; of the
+// upper half the engine has the first part to give, and the border the last, for names
+// outside.
 type stageNetwork struct {
 	id     string
 	name   string
 	subnet netip.Prefix
+
+	// gateway is where an internal network's containers would send what is to no address
+	// of the network: nobody has it. It is not the engine's own end of the network,
+	// which would let what is sent vanish without an answer.
+	gateway netip.Addr
 
 	mu   sync.Mutex
 	next netip.Addr
@@ -91,11 +97,16 @@ func createNetwork(ctx context.Context, docker client.APIClient, name string, in
 		n := &stageNetwork{name: name, subnet: subnet}
 		gateway := subnet.Addr().Next()
 		n.next = gateway.Next()
+		config := network.IPAMConfig{Subnet: subnet, Gateway: gateway, IPRange: engineRange(subnet)}
+		if internal {
+			n.gateway, n.next = n.next, n.next.Next()
+			config.AuxAddress = map[string]netip.Addr{"DefaultGatewayIPv4": n.gateway} // as the bridge driver calls it
+		}
 		made, err := docker.NetworkCreate(ctx, name, client.NetworkCreateOptions{
 			Driver:   "bridge",
 			Internal: internal,
 			Labels:   maps.Clone(labels),
-			IPAM:     &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet, Gateway: gateway, IPRange: upperHalf(subnet)}}},
+			IPAM:     &network.IPAM{Config: []network.IPAMConfig{config}},
 		})
 		if err == nil {
 			n.id = made.ID
@@ -119,7 +130,7 @@ func (n *stageNetwork) address() (netip.Addr, error) {
 		return a, nil
 	}
 	if len(n.free) == 0 {
-		return netip.Addr{}, fmt.Errorf("a stage has room for %d containers, and they all run", 1<<(31-subnetBits)-2)
+		return netip.Addr{}, fmt.Errorf("a stage has room for %d containers, and they all run", 1<<(31-subnetBits)-3)
 	}
 	a := n.free[0]
 	n.free = n.free[1:]
@@ -180,6 +191,14 @@ func randomSubnet() netip.Prefix {
 	binary.BigEndian.PutUint32(b[:], at)
 	return netip.PrefixFrom(netip.AddrFrom4(b), subnetBits)
 }
+
+// engineRange is the addresses that the engine gives to containers that ask for none.
+func engineRange(subnet netip.Prefix) netip.Prefix {
+	return netip.PrefixFrom(upperHalf(subnet).Addr(), subnet.Bits()+2)
+}
+
+// names is the addresses for names outside.
+func (n *stageNetwork) names() netip.Prefix { return upperHalf(upperHalf(n.subnet)) }
 
 func upperHalf(p netip.Prefix) netip.Prefix {
 	b := p.Addr().As4()

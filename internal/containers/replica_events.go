@@ -133,6 +133,9 @@ func (s *Stage) owned() []*testcontainers.DockerContainer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []*testcontainers.DockerContainer
+	if s.border != nil {
+		all = append(all, s.border.container)
+	}
 	for _, one := range s.services {
 		all = append(all, one.container)
 	}

@@ -43,9 +43,10 @@ type Options struct {
 	Recipes []ImageRecipe
 	Pace    float64 // how many times faster than the wall release time runs while only waiting happens; below 1 counts as 1
 	Seed    uint64  // of the traffic
-	// CloudWatch judges the alarms: CloudWatchEmbedded, or "", or CloudWatchLocalStack,
-	// which needs Pace 1.
+	// CloudWatch judges the alarms: CloudWatchEmbedded, or "", or CloudWatchLocalStack or
+	// CloudWatchAWS, which need Pace 1.
 	CloudWatch string
+	AWS        *AWSAccount // for CloudWatchAWS; else unused
 	// Keep leaves everything running when the stage closes, and says by Progress how
 	// to look at it and how to remove it.
 	Keep     bool
@@ -80,6 +81,7 @@ type Stage struct {
 	background sync.WaitGroup
 
 	mu         sync.Mutex
+	border     *border           // nil where calls to the outside are refused without being named
 	exits      map[string]func() // what to do when the container with that ID exits
 	services   map[string]*service
 	versions   map[string]*version
@@ -227,6 +229,9 @@ func (s *Stage) raise(ctx context.Context) (err error) {
 	if err := s.planServices(); err != nil {
 		return err
 	}
+	if err := s.planBorder(ctx); err != nil {
+		return err
+	}
 	s.watchEngine()
 	external, err := s.startCloudWatch(ctx)
 	if err != nil {
@@ -243,6 +248,7 @@ func (s *Stage) raise(ctx context.Context) (err error) {
 		return fmt.Errorf("start monitoring: %w", err)
 	}
 	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error { return s.startBorder(ctx) })
 	all.Go(func() error { return s.startServices(ctx) })
 	all.Go(func() error { return s.startBalancer(ctx) })
 	all.Go(func() (err error) {

@@ -466,9 +466,28 @@ func TestAStageHasNoWayOut(t *testing.T) {
 	database := "rehearsal-" + idOf(st) + "-database"
 	began := time.Now()
 	out := s.exec(t, database, "psql", "host=example.com connect_timeout=9", "-c", "select 1")
-	require.Contains(t, out, "could not translate host name")
+	require.Contains(t, out, "Connection refused")
 	require.Less(t, time.Since(began), 3*time.Second, "it is told at once")
-	for _, one := range []string{"database", "payments", "balancer", "toxiproxy-1"} {
+	require.Contains(t, s.exec(t, database, "psql", "host=databose connect_timeout=9", "-c", "select 1"), "could not translate host name")
+	require.Contains(t, s.exec(t, database, "psql", "host=192.0.2.1 connect_timeout=9", "-c", "select 1"), "No route to host")
+
+	outward := s.version("v1")
+	outward.Environment = map[string]string{"PAYMENTS_URL": "https://api.payments.example:8443"}
+	require.NoError(t, st.Deploy(t.Context(), outward))
+	require.ErrorIs(t, st.Probe(t.Context(), stage.Probe{Kind: stage.ProbeSmoke, Version: "v1"}), stage.ErrProbe)
+	calls := func(h *stage.History) (all []string) {
+		for e := range h.All(stage.CalledOut) {
+			all = append(all, strings.TrimSpace(e.Version+" "+e.Call.String()))
+		}
+		return all
+	}
+	want := []string{"database called example.com:5432", "database looked up databose", "database called an address outside by its number", "v1 shop called api.payments.example:8443"}
+	held, err := st.Wait(t.Context(), 10*time.Minute, func(h *stage.History) bool { return len(calls(h)) >= len(want) })
+	require.NoError(t, err)
+	require.True(t, held, calls(st.History()))
+	require.ElementsMatch(t, want, calls(st.History()))
+
+	for _, one := range []string{"database", "payments", "balancer", "toxiproxy-1", "border"} {
 		info, err := s.engine.Client.ContainerInspect(t.Context(), "rehearsal-"+idOf(st)+"-"+one, client.ContainerInspectOptions{})
 		require.NoError(t, err)
 		for name := range info.Container.NetworkSettings.Networks {
@@ -652,7 +671,7 @@ func TestTheReaperTakesWhatAKilledProcessLeaves(t *testing.T) {
 	}
 	process, lines := child(t)
 	id := told(t, lines, "stage ")
-	require.Len(t, s.left(t, id), 7, "database, payments, balancer, Toxiproxy, two replicas and their network")
+	require.Len(t, s.left(t, id), 8, "border, database, payments, balancer, Toxiproxy, two replicas and their network")
 	require.NoError(t, process.Process.Kill())
 	began := time.Now()
 	require.Eventually(t, func() bool { return len(s.left(t, id)) == 0 }, 20*time.Second, 100*time.Millisecond)

@@ -53,7 +53,8 @@ func TestASubnetIsSharedWithTheEngine(t *testing.T) {
 		require.Equal(t, subnetBits, subnet.Bits())
 	}
 	p := netip.MustParsePrefix("10.211.7.128/25")
-	require.Equal(t, netip.MustParsePrefix("10.211.7.192/26"), upperHalf(p))
+	require.Equal(t, netip.MustParsePrefix("10.211.7.192/27"), engineRange(p))
+	require.Equal(t, netip.MustParsePrefix("10.211.7.224/27"), (&stageNetwork{subnet: p}).names())
 	require.True(t, overlaps(p, []netip.Prefix{{}, netip.MustParsePrefix("10.0.0.0/8")}))
 	require.False(t, overlaps(p, []netip.Prefix{netip.MustParsePrefix("10.211.7.0/25")}))
 

@@ -3,10 +3,12 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"rehearsal/internal/check"
+	"rehearsal/internal/stage"
 )
 
 // A Run is what came of a rehearsal, as a summary tells it.
@@ -15,6 +17,7 @@ type Run struct {
 	Compared   []Comparison
 	Unverified []string
 	Skipped    int // scenarios that were rehearsed on the simulated stage alone, as asked
+	Outside    []Outside
 	Took       time.Duration
 	Seed       uint64
 	Status     int // the exit status
@@ -30,6 +33,32 @@ type Scenario struct {
 	Findings                    []check.Finding
 	Measures                    check.Measures
 	Undetected                  bool
+}
+
+// Outside is a call to something outside of the staging copy, which was refused.
+type Outside struct {
+	Call     stage.Call
+	Versions []string // of the released service, where it called
+}
+
+// OutsideOf collects the calls of several histories, each once, in the order in which
+// they came.
+func OutsideOf(histories []*stage.History) []Outside {
+	var all []Outside
+	at := map[stage.Call]int{}
+	for _, h := range histories {
+		for e := range h.All(stage.CalledOut) {
+			i, known := at[*e.Call]
+			if !known {
+				i = len(all)
+				at[*e.Call], all = i, append(all, Outside{Call: *e.Call})
+			}
+			if v := e.Version; v != "" && !slices.Contains(all[i].Versions, v) {
+				all[i].Versions = append(all[i].Versions, v)
+			}
+		}
+	}
+	return all
 }
 
 // A Comparison is a scenario on both stages.
@@ -49,6 +78,7 @@ func Summary(w io.Writer, r Run) {
 	}
 	compared(w, r.Compared)
 	undetected(w, r.Scenarios)
+	outside(w, r.Outside)
 	for _, u := range r.Unverified {
 		fmt.Fprintln(w)
 		say(w, "", "NOT VERIFIED: %s", u)
@@ -155,6 +185,23 @@ func percent(m check.Measures) string {
 		return fmt.Sprintf("%.1f", p)
 	}
 	return "<0.1"
+}
+
+// outside says who called something outside, since a rehearsal in which a call is
+// refused that production answers is not quite production's.
+func outside(w io.Writer, calls []Outside) {
+	if len(calls) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nREFUSED, since nothing outside of the staging copy is reached\n")
+	for _, c := range calls {
+		by := ""
+		if len(c.Versions) > 0 {
+			by = " (" + strings.Join(c.Versions, ", ") + ")"
+		}
+		say(w, "  ", "%s%s", c.Call, by)
+	}
+	say(w, "  ", "make what is called a service of the compose file: the real one, or a stub")
 }
 
 func undetected(w io.Writer, ss []Scenario) {

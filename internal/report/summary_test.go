@@ -14,6 +14,7 @@ import (
 
 	"rehearsal/internal/check"
 	"rehearsal/internal/report"
+	"rehearsal/internal/stage"
 )
 
 func summary(r report.Run) string {
@@ -37,6 +38,25 @@ func fits(t require.TestingT, text string) {
 	for line := range strings.Lines(text) {
 		require.LessOrEqual(t, columns(strings.TrimSuffix(line, "\n")), 80, "%s", line)
 	}
+}
+
+func TestASummaryNamesWhatWasCalledOutside(t *testing.T) {
+	now := time.Duration(0)
+	first, second := stage.NewHistory(func() time.Duration { return now }, nil), stage.NewHistory(func() time.Duration { return now }, nil)
+	call := stage.Call{By: "shop", Host: "api.example.com", Port: 443, Protocol: "tcp"}
+	for _, v := range []string{"v1", "v2", "v1"} {
+		first.Record(stage.Event{Kind: stage.CalledOut, Version: v, Call: &call})
+	}
+	second.Record(stage.Event{Kind: stage.CalledOut, Version: "v2", Call: &call})
+	second.Record(stage.Event{Kind: stage.CalledOut, Call: &stage.Call{By: "database", Host: "time.example.com"}})
+	second.Record(stage.Event{Kind: stage.CalledOut, Version: "v1", Call: &stage.Call{By: "shop"}})
+	got := summary(report.Run{Outside: report.OutsideOf([]*stage.History{first, second})})
+	fits(t, got)
+	assert.Contains(t, got, "REFUSED, since nothing outside of the staging copy is reached\n"+
+		"  shop called api.example.com:443 (v1, v2)\n"+
+		"  database looked up time.example.com\n"+
+		"  shop called an address outside by its number (v1)\n")
+	assert.NotContains(t, summary(report.Run{}), "REFUSED")
 }
 
 func TestASummaryOfARunThatWentWell(t *testing.T) {

@@ -44,6 +44,7 @@ type Event struct {
 	Probe    *Probe        `json:"probe,omitempty"`
 	OK       bool          `json:"ok,omitempty"`
 	Writes   *Writes       `json:"writes,omitempty"`
+	Call     *Call         `json:"call,omitempty"`
 }
 
 // EventKind is a closed set.
@@ -65,6 +66,7 @@ const (
 	Logged    EventKind = "log"       // a log line that matters (an error) of Version
 	Probed    EventKind = "probed"    // Probe was answered; OK says whether well
 	Audited   EventKind = "audited"   // Writes were compared with what is stored
+	CalledOut EventKind = "outside"   // Call was refused: it is to nothing of the stage. The first of its kind only
 	Ended     EventKind = "ended"     // the stage closed
 
 	Stepped   EventKind = "step"      // a step of the plan began; Detail names it (recorded by release)
@@ -100,6 +102,25 @@ type Writes struct {
 	Lost         int64    `json:"lost"`           // acknowledged, not stored
 	Doubled      int64    `json:"doubled"`        // stored more than once
 	Keys         []string `json:"keys,omitempty"` // a few of the lost and doubled
+}
+
+// Call is an attempt to reach something outside of the stage, which nothing does.
+type Call struct {
+	By       string `json:"by"`                 // the compose service that called
+	Host     string `json:"host,omitempty"`     // "api.example.com"; "": it was called by its number, which is not known
+	Port     int    `json:"port,omitempty"`     // 0: it was only looked up
+	Protocol string `json:"protocol,omitempty"` // "tcp" or "udp"
+}
+
+// String is "shop called api.example.com:443".
+func (c Call) String() string {
+	if c.Host == "" {
+		return c.By + " called an address outside by its number"
+	}
+	if c.Port == 0 {
+		return c.By + " looked up " + c.Host
+	}
+	return fmt.Sprintf("%s called %s:%d", c.By, c.Host, c.Port)
 }
 
 // NewHistory makes an empty history whose events get their time from now. sink,

@@ -1,0 +1,7 @@
+//go:build containers
+
+package main
+
+import "testing"
+
+func TestTheTutorialCanBeFollowedInContainers(t *testing.T) { follow(t, true) }
