@@ -57,7 +57,8 @@ Exit status: 0 verified, 1 a promise was broken, 2 the input is wrong,
 		doctorCommand(),
 		knownBadCommand(),
 		cloudwatchCommand(),
+		alarmsCommand(),
+		conformanceCommand(),
 	)
-	root.AddCommand(alarmsCommand(), conformanceCommand())
 	return root
 }
