@@ -9,6 +9,7 @@ type cast struct {
 	rehearsals []*rehearsal
 	composites []*CompiledComposite // in an order in which each can be judged
 	still      map[string]State     // of alarms whose metrics are not known: they stay as they are
+	needs      map[string]bool      // names of all that are in it
 	states     map[string]State
 	kept       map[string]State
 	every      int64
@@ -20,6 +21,7 @@ type cast struct {
 func (o *Outlook) cast(c *CompiledComposite) (*cast, []string) {
 	k := &cast{composite: c, still: map[string]State{}, states: map[string]State{}, every: minute}
 	needed := map[string]bool{}
+	k.needs = needed
 	var need func(name string)
 	var unknown []string
 	need = func(name string) {

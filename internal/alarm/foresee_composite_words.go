@@ -27,7 +27,30 @@ func (t *telling) compositeAlarm(o *Outlook, c *CompiledComposite) {
 	o.waits(t, c, k)
 	t.row("tells", tells(c.Composite.ActionsEnabled, c.Composite.AlarmActions))
 	o.quietChildren(t, c)
+	t.row("staging", o.stagingOf(k, c))
 	t.row("now", nowWords(c.Composite.StateValue))
+}
+
+// stagingOf says which of the metric alarms that the composite hangs on are fed.
+func (o *Outlook) stagingOf(k *cast, c *CompiledComposite) string {
+	if o.Fed == nil {
+		return "not known: name your rehearsal.yaml with --file."
+	}
+	var unfed []string
+	for i := range o.Alarms {
+		if name := o.Alarms[i].AlarmName; k.needs[name] && name != c.Suppressor && len(o.Fed(o.Alarms[i])) > 0 {
+			unfed = append(unfed, name)
+		}
+	}
+	for _, name := range o.Names {
+		if k.needs[name] {
+			unfed = append(unfed, name+" (not judged)")
+		}
+	}
+	if unfed != nil {
+		return "NOT fed in part: nothing tells the states of " + strings.Join(unfed, ", ") + "."
+	}
+	return "fed: the staging copy publishes the metrics of all alarms of its rule."
 }
 
 // waits tells what holds the alarm's actions back, and until when.

@@ -382,6 +382,16 @@ func TestWhatIsNotJudgedIsToldAndNoMistakeOfTheFile(t *testing.T) {
 		assert.Contains(t, text, want)
 	}
 
+	fed := told(t, &Outlook{Scene: scene(), Failures: asked, Survey: s, Fed: func(Alarm) []string { return nil }})
+	assert.Contains(t, fed, "staging fed: the staging copy publishes the metrics of all alarms of its rule.")
+	fed = told(t, &Outlook{Scene: scene(), Failures: asked, Survey: s, Fed: func(a Alarm) []string {
+		if a.AlarmName == "orders-p99" || a.AlarmName == "deploy-under-way" {
+			return []string{"AWS/ApplicationELB TargetResponseTime"}
+		}
+		return nil
+	}})
+	assert.Contains(t, fed, "NOT fed in part: nothing tells the states of orders-p99.")
+
 	data, err := os.ReadFile(rich)
 	require.NoError(t, err)
 	spoiled := strings.Replace(strings.Replace(string(data), `"Threshold": 10.0`, `"Threshold": "ten"`, 1), `ALARM(orders-p99)`, `ALARM(orders-p98)`, 1)
