@@ -59,6 +59,8 @@ Exit status: 0 verified, 1 a promise was broken, 2 the input is wrong,
 		checkCommand(),
 		parityCommand(),
 		cloudwatchCommand(),
+		alarmsCommand(),
+		conformanceCommand(),
 	)
 	return root
 }
