@@ -43,6 +43,7 @@ func evaluationCases() []Case {
 	p99 := func(low string) func(*bench, *cloudwatch.PutMetricAlarmInput) {
 		return func(_ *bench, in *cloudwatch.PutMetricAlarmInput) {
 			in.Statistic, in.ExtendedStatistic, in.EvaluateLowSampleCountPercentile = "", aws.String("p99"), aws.String(low)
+			in.TreatMissingData = aws.String("ignore") // an evaluation before the minute is over must not spoil it
 		}
 	}
 	cases := []Case{
