@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	snsapi "github.com/aws/aws-sdk-go-v2/service/sns"
+
+	"rehearsal/internal/awshttp"
 )
 
 // A Server is a Store's HTTP front on a port of this machine.
@@ -34,7 +36,7 @@ func (s *Store) Serve() (*Server, error) {
 	v := &Server{
 		URL:    "http://" + listener.Addr().String(),
 		http:   http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second},
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}},
+		client: &http.Client{Transport: awshttp.WholeAnswers(&http.Transport{MaxIdleConnsPerHost: 4})},
 		ended:  make(chan error, 1),
 	}
 	v.close = sync.OnceValue(v.end)

@@ -27,6 +27,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/smithy-go"
+
+	"rehearsal/internal/awshttp"
 )
 
 // A Case is one thing that AWS documents.
@@ -312,13 +314,12 @@ func newBench(ctx context.Context, o Options) (*bench, error) {
 		return nil, err
 	}
 	b := &bench{prefix: "rehearsal-conformance-" + hex.EncodeToString(id[:]), local: o.Endpoint.local, made: &made{}}
-	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
-		Proxy: nil, MaxIdleConnsPerHost: 16, DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-	}}
-	b.dial, b.logs = o.Endpoint.clients(client)
+	transport := &http.Transport{MaxIdleConnsPerHost: 16, DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext}
 	if !o.Endpoint.local { // AWS is reached as this machine reaches it
-		client.Transport.(*http.Transport).Proxy = http.ProxyFromEnvironment
+		transport.Proxy = http.ProxyFromEnvironment
 	}
+	client := &http.Client{Timeout: 30 * time.Second, Transport: awshttp.WholeAnswers(transport)}
+	b.dial, b.logs = o.Endpoint.clients(client)
 	b.clock = findClock(ctx, client, o.Endpoint.URL)
 	if err := b.choose(ctx); err != nil {
 		return nil, fmt.Errorf("%s: no CloudWatch answers there: %w", o.Endpoint.URL, err)

@@ -31,6 +31,7 @@ import (
 	"pgregory.net/rapid"
 
 	"rehearsal/internal/alarm"
+	"rehearsal/internal/awshttp"
 	"rehearsal/internal/clock"
 	"rehearsal/internal/cloudwatch"
 	"rehearsal/internal/stage"
@@ -59,7 +60,7 @@ func startAWS(t *testing.T) (s *awsStandIn, stop func()) {
 	s.end = sync.OnceFunc(func() { close(s.ended) })
 	transport := &http.Transport{DialContext: s.dial}
 	s.account = &AWSAccount{ID: "123456789012", Region: "eu-west-1", config: aws.Config{
-		Region: "eu-west-1", BaseEndpoint: aws.String("http://aws.test"), HTTPClient: &http.Client{Transport: transport},
+		Region: "eu-west-1", BaseEndpoint: aws.String("http://aws.test"), HTTPClient: &http.Client{Transport: awshttp.WholeAnswers(transport)},
 		Credentials: credentials.NewStaticCredentialsProvider("AKIAHIDDEN", "hush", ""),
 		APIOptions: []func(*middleware.Stack) error{func(stack *middleware.Stack) error {
 			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("note", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
@@ -110,9 +111,6 @@ func (s *awsStandIn) handler(t *testing.T) http.Handler {
 			return
 		}
 		body, _ := io.ReadAll(r.Body)
-		// As a network does, it takes a while (synctest's): until the client has found its
-		// request's end. A long answer before that is cut off by net/http.
-		time.Sleep(time.Millisecond)
 		var in struct{ LogGroupName string }
 		_ = json.Unmarshal(body, &in)
 		switch name {

@@ -18,6 +18,7 @@ import (
 	awslogs "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 
 	"rehearsal/internal/alarm"
+	"rehearsal/internal/awshttp"
 	"rehearsal/internal/clock"
 	"rehearsal/internal/stage"
 )
@@ -75,7 +76,7 @@ func newExternalJudge(o monitorOptions) (*externalJudge, error) {
 	j.client = &http.Client{
 		Timeout: externalPatience,
 		// Neither a proxy nor a redirection leads elsewhere.
-		Transport:     &http.Transport{MaxIdleConnsPerHost: 4, DialContext: o.External.dial},
+		Transport:     awshttp.WholeAnswers(&http.Transport{MaxIdleConnsPerHost: 4, DialContext: o.External.dial}),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	at, made, region := aws.String(o.External.URL), credentials.NewStaticCredentialsProvider("rehearsal", "rehearsal", ""), "us-east-1"
