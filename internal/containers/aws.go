@@ -131,9 +131,8 @@ func (e *AWSLeftError) Unwrap() error { return e.Cause }
 
 // shellQuoted is text as one word of a shell's command.
 func shellQuoted(text string) string {
-	plain := text != "" && strings.IndexFunc(text, func(c rune) bool {
-		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_./:#+@", c))
-	}) < 0
+	others := strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:#+@")
+	plain := text != "" && others == ""
 	if plain && !strings.HasPrefix(text, "#") {
 		return text
 	}

@@ -90,7 +90,7 @@ func (d *Description) Add(name string, data []byte) error {
 		return &Mistake{name, 1 + bytes.Count(before, []byte("\n")), fmt.Sprintf(format, args...)}
 	}
 	found := false
-	for dec, from := json.NewDecoder(bytes.NewReader(data)), int64(0); ; {
+	for dec := json.NewDecoder(bytes.NewReader(data)); ; {
 		var raw json.RawMessage
 		err := dec.Decode(&raw)
 		if errors.Is(err, io.EOF) && found {
@@ -106,7 +106,7 @@ func (d *Description) Add(name string, data []byte) error {
 			}
 			return wrong(at, "this is not JSON (%v): want %s", err, Want)
 		}
-		from = dec.InputOffset() - int64(len(raw))
+		from := dec.InputOffset() - int64(len(raw))
 		var doc document
 		if at, err := decode(raw, &doc); err != nil {
 			return wrong(from+at, "%v, as in %s", err, Want)

@@ -312,8 +312,8 @@ func (b *border) answer(query []byte, from netip.Addr) []byte {
 // the dot at its end, and says where it ends. A query needs no compression.
 func readName(message []byte, at int) (name string, end int, ok bool) {
 	var labels []string
-	for length := 0; at < len(message); at += length {
-		length = int(message[at])
+	for at < len(message) {
+		length := int(message[at])
 		at++
 		if length == 0 {
 			name = strings.ToLower(strings.Join(labels, "."))
@@ -323,6 +323,7 @@ func readName(message []byte, at int) (name string, end int, ok bool) {
 			break
 		}
 		label := message[at : at+length]
+		at += length
 		for _, c := range label {
 			if c <= ' ' || c > '~' || c == '.' {
 				return "", 0, false
