@@ -18,7 +18,7 @@ REHEARSE := bin/rehearse
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help verify test test-containers knownbad bench fuzz lint race doctor plan steps build clean
+.PHONY: help verify test test-containers knownbad bench fuzz lint race doctor plan steps build image clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ lint: ## gofmt, vet, staticcheck, golangci-lint
 	$(GO) vet ./... && $(GO) vet -tags containers ./...
 	$(GO) run $(STATICCHECK) -tags containers ./...
 	$(GO) run $(GOLANGCI_LINT) run --build-tags containers ./...
+
+image: build ## rehearsal/cloudwatch, the local CloudWatch as a container image, without a registry
+	@$(REHEARSE) cloudwatch image
 
 doctor: build ## what a rehearsal needs of this machine, and what is missing
 	@$(REHEARSE) doctor --file $(FILE)

@@ -22,6 +22,8 @@ const (
 type Problem struct {
 	Field string // such as Period, or Metrics[1].Expression
 	Text  string // what is wrong, and what would be right
+	// Unjudged says that AWS takes it, and that it cannot be judged here.
+	Unjudged bool
 }
 
 func (p *Problem) Error() string { return p.Field + ": " + p.Text }
@@ -36,7 +38,7 @@ func (a *Alarm) Compile() (*Compiled, error) {
 	c.rule()
 	switch {
 	case a.ThresholdMetricId != "":
-		c.wrong("ThresholdMetricId", "anomaly detection bands are not judged yet: use a fixed Threshold")
+		c.unjudged("ThresholdMetricId", "anomaly detection bands are not judged yet: use a fixed Threshold")
 	case len(a.Metrics) > 0:
 		c.math()
 	case a.MetricName != "":
@@ -64,7 +66,11 @@ type compiler struct {
 }
 
 func (c *compiler) wrong(field, format string, args ...any) {
-	c.problems = append(c.problems, &Problem{field, fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, &Problem{Field: field, Text: fmt.Sprintf(format, args...)})
+}
+
+func (c *compiler) unjudged(field, format string, args ...any) {
+	c.problems = append(c.problems, &Problem{Field: field, Text: fmt.Sprintf(format, args...), Unjudged: true})
 }
 
 func (c *compiler) name() {
@@ -93,7 +99,7 @@ func (c *compiler) rule() {
 	if out.compare, ok = parseOperator(a.ComparisonOperator); !ok {
 		switch a.ComparisonOperator {
 		case "LessThanLowerOrGreaterThanUpperThreshold", "LessThanLowerThreshold", "GreaterThanUpperThreshold":
-			c.wrong("ComparisonOperator", "%s is for anomaly detection bands, which are not judged yet: use a fixed Threshold", a.ComparisonOperator)
+			c.unjudged("ComparisonOperator", "%s is for anomaly detection bands, which are not judged yet: use a fixed Threshold", a.ComparisonOperator)
 		default:
 			c.wrong("ComparisonOperator", "unknown operator %q: want GreaterThanThreshold, GreaterThanOrEqualToThreshold, "+
 				"LessThanThreshold or LessThanOrEqualToThreshold", a.ComparisonOperator)
@@ -279,7 +285,7 @@ func (q *queries) read() int {
 	switch n := len(q.out.Inputs); {
 	case n > maxMetrics:
 		q.wrong("Metrics", "has %d metrics; at most %d are allowed in an alarm", n, maxMetrics)
-	case n == 0:
+	case n == 0 && !slices.ContainsFunc(q.problems, func(err error) bool { return err.(*Problem).Unjudged }): //nolint:errorlint // all are made here
 		q.wrong("Metrics", "has no metric: at least one query needs a MetricStat")
 	}
 	return result
@@ -320,7 +326,9 @@ func (q *queries) expression(query *MetricDataQuery, field string) {
 	}
 	expr, err := Compile(query.Expression)
 	if err != nil {
-		q.wrong(field+".Expression", "%v, in %q", err, query.Expression)
+		var mistake *ExprError
+		q.problems = append(q.problems, &Problem{Field: field + ".Expression", Text: fmt.Sprintf("%v, in %q", err, query.Expression),
+			Unjudged: errors.As(err, &mistake) && mistake.Unjudged})
 		return
 	}
 	q.parsed[query.Id] = expr

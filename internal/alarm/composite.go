@@ -50,7 +50,7 @@ type CompiledComposite struct {
 func (c *Composite) Compile() (*CompiledComposite, error) {
 	var wrong []error
 	say := func(field, format string, args ...any) {
-		wrong = append(wrong, &Problem{field, fmt.Sprintf(format, args...)})
+		wrong = append(wrong, &Problem{Field: field, Text: fmt.Sprintf(format, args...)})
 	}
 	if problem := wrongName(c.AlarmName); problem != "" {
 		say("AlarmName", "%s", problem)

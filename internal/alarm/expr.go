@@ -1,6 +1,7 @@
 package alarm
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -30,6 +31,8 @@ type Expr struct {
 type ExprError struct {
 	Column int
 	Text   string
+	// Unjudged says that AWS takes it, and that it cannot be judged here.
+	Unjudged bool
 }
 
 func (e *ExprError) Error() string { return fmt.Sprintf("column %d: %s", e.Column, e.Text) }
@@ -39,7 +42,7 @@ func (e *ExprError) Error() string { return fmt.Sprintf("column %d: %s", e.Colum
 // The error is an *ExprError.
 func Compile(source string) (*Expr, error) {
 	if len(source) > maxExprLength {
-		return nil, &ExprError{maxExprLength + 1, fmt.Sprintf("the expression has %d characters; at most %d are allowed", len(source), maxExprLength)}
+		return nil, &ExprError{Column: maxExprLength + 1, Text: fmt.Sprintf("the expression has %d characters; at most %d are allowed", len(source), maxExprLength)}
 	}
 	p := &parser{source: source}
 	root, err := p.all()
@@ -162,7 +165,7 @@ const (
 
 func (p *parser) all() (*node, error) {
 	if strings.HasPrefix(strings.ToUpper(strings.TrimSpace(p.source)), "SELECT ") {
-		return nil, p.fail(0, "Metrics Insights queries are not judged yet: name the metrics one by one")
+		return nil, asUnjudged(p.fail(0, "Metrics Insights queries are not judged yet: name the metrics one by one"))
 	}
 	if err := p.next(); err != nil {
 		return nil, err
@@ -175,7 +178,7 @@ func (p *parser) all() (*node, error) {
 }
 
 func (p *parser) fail(at int, format string, args ...any) error {
-	return &ExprError{at + 1, fmt.Sprintf(format, args...)}
+	return &ExprError{Column: at + 1, Text: fmt.Sprintf(format, args...)}
 }
 
 func (p *parser) found() string {
@@ -498,9 +501,17 @@ func (p *parser) call(n *node, name string, at int) error {
 	case upper == "ANOMALY_DETECTION_BAND":
 		return p.fail(at, "anomaly detection bands are not judged: use a fixed Threshold")
 	case strings.Contains(unjudged, " "+upper+" "):
-		return p.fail(at, "%s is not judged yet: rewrite the alarm without it", upper)
+		return asUnjudged(p.fail(at, "%s is not judged yet: rewrite the alarm without it", upper))
 	}
 	return p.fail(at, "unknown function %q", name)
+}
+
+func asUnjudged(err error) error {
+	var mistake *ExprError
+	if errors.As(err, &mistake) {
+		mistake.Unjudged = true
+	}
+	return err
 }
 
 func isFunction(name string) bool {

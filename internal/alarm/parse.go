@@ -17,6 +17,8 @@ type Mistake struct {
 	Line  int    // from 1; 0 if the file could not be read
 	Alarm string // the alarm's name, if the mistake is in one that has a name
 	Text  string // what is wrong, and what would be right
+	// Unjudged says that AWS takes it, and that it cannot be judged here.
+	Unjudged bool
 }
 
 func (m *Mistake) Error() string {
@@ -57,17 +59,7 @@ func ReadFile(path string) (Set, error) {
 // alarms that Read returns can be compiled, every alarm that a composite alarm
 // names is among them, and the composite alarms can be sorted.
 func Read(name string, data []byte) (Set, error) {
-	p := &reader{file: name}
-	root, line, err := grow(data)
-	switch {
-	case err != nil:
-		p.wrong(line, "%v", err)
-	case root.kind != treeObject || root.get("MetricAlarms") == nil && root.get("CompositeAlarms") == nil:
-		p.wrong(root.line, `"MetricAlarms" is missing: want the output of "aws cloudwatch describe-alarms --output json"`)
-	default:
-		return p.alarms(root)
-	}
-	return Set{}, errors.Join(p.mistakes...)
+	return (&reader{file: name}).read(data)
 }
 
 // ParseFile and Parse are ReadFile and Read for those who ask only for the metric
@@ -88,10 +80,29 @@ type reader struct {
 	file     string
 	alarm    string // at hand
 	mistakes []error
+	survey   bool // what cannot be judged does not stand in the way of the rest
 }
 
 func (p *reader) wrong(line int, format string, args ...any) {
-	p.mistakes = append(p.mistakes, &Mistake{p.file, line, p.alarm, fmt.Sprintf(format, args...)})
+	p.mistakes = append(p.mistakes, &Mistake{File: p.file, Line: line, Alarm: p.alarm, Text: fmt.Sprintf(format, args...)})
+}
+
+// cannot tells of what AWS takes and nothing here judges.
+func (p *reader) cannot(line int, format string, args ...any) {
+	p.mistakes = append(p.mistakes, &Mistake{File: p.file, Line: line, Alarm: p.alarm, Text: fmt.Sprintf(format, args...), Unjudged: true})
+}
+
+func (p *reader) read(data []byte) (Set, error) {
+	root, line, err := grow(data)
+	switch {
+	case err != nil:
+		p.wrong(line, "%v", err)
+	case root.kind != treeObject || root.get("MetricAlarms") == nil && root.get("CompositeAlarms") == nil:
+		p.wrong(root.line, `"MetricAlarms" is missing: want the output of "aws cloudwatch describe-alarms --output json"`)
+	default:
+		return p.alarms(root)
+	}
+	return Set{}, errors.Join(p.mistakes...)
 }
 
 func (p *reader) alarms(root *tree) (Set, error) {
@@ -126,7 +137,9 @@ func (p *reader) alarms(root *tree) (Set, error) {
 		slices.SortStableFunc(p.mistakes, func(a, b error) int {
 			return cmp.Compare(a.(*Mistake).Line, b.(*Mistake).Line) //nolint:errorlint // all are made here, none is wrapped
 		})
-		return Set{}, errors.Join(p.mistakes...)
+		if !p.survey || slices.ContainsFunc(p.mistakes, func(err error) bool { return !err.(*Mistake).Unjudged }) { //nolint:errorlint // see above
+			return Set{}, errors.Join(p.mistakes...)
+		}
 	}
 	if len(trees) == 0 {
 		set.Composites = nil
@@ -207,7 +220,7 @@ func (p *reader) problems(v *tree, err error) {
 	for _, err := range joined(err) {
 		var problem *Problem
 		if errors.As(err, &problem) {
-			p.wrong(v.lineOf(problem.Field), "%v", problem)
+			p.mistakes = append(p.mistakes, &Mistake{p.file, v.lineOf(problem.Field), p.alarm, problem.Error(), problem.Unjudged})
 		}
 	}
 }
@@ -263,10 +276,10 @@ func (p *reader) metricAlarm(v *tree) Alarm {
 // not judged.
 func (p *reader) unjudged(v *tree) {
 	if w := v.get("EvaluationWindow"); w != nil && w.get("WallClockWindow") != nil {
-		p.wrong(w.line, "EvaluationWindow: wall-clock windows are not judged yet: use a sliding window, which is the default")
+		p.cannot(w.line, "EvaluationWindow: wall-clock windows are not judged yet: use a sliding window, which is the default")
 	}
 	if c := v.get("EvaluationCriteria"); c != nil {
-		p.wrong(c.line, "EvaluationCriteria: alarms on PromQL queries are not judged yet: use a metric or metric math")
+		p.cannot(c.line, "EvaluationCriteria: alarms on PromQL queries are not judged yet: use a metric or metric math")
 	}
 }
 

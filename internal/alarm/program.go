@@ -142,7 +142,7 @@ func (n *node) want(kinds ...kind) error {
 }
 
 func (n *node) fail(format string, args ...any) error {
-	return &ExprError{n.column, fmt.Sprintf(format, args...)}
+	return &ExprError{Column: n.column, Text: fmt.Sprintf(format, args...)}
 }
 
 // ids calls f with every id that the expression names.

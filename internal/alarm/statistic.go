@@ -2,6 +2,7 @@ package alarm
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -152,10 +153,12 @@ func (s Statistic) lowSamples() float64 {
 		return 0
 	}
 	// In percent, 1000/(100-99) is 1000 exactly, which 10/(1-0.99) is not.
+	share := s.high.at
 	if s.high.at >= 50 {
-		return 1000 / (100 - s.high.at)
+		share = 100 - s.high.at
 	}
-	return 1000 / s.high.at
+	// 100-99.9 is a little less than 0.1, and 10,000 samples are enough for p99.9.
+	return math.Round(1000/share*1e6) / 1e6
 }
 
 // Point makes one period's point of its samples; a missing one if there are

@@ -134,3 +134,11 @@ func TestWhatIsNoStatistic(t *testing.T) {
 		assert.ErrorContains(t, err, want, text)
 	}
 }
+
+func TestLowSamplesAreWholeWhereTheyShouldBe(t *testing.T) {
+	for text, want := range map[string]float64{"p99": 1000, "p99.9": 10_000, "p99.99": 100_000, "p95": 200, "p50": 20, "p10": 100, "p0": 0, "p100": 0, "Sum": 0} {
+		s, err := ParseStatistic(text)
+		require.NoError(t, err)
+		assert.Equal(t, want, s.lowSamples(), text) //nolint:testifylint // exactly
+	}
+}

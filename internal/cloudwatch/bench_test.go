@@ -1,13 +1,25 @@
 package cloudwatch_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os/exec"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	cw "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/schemas"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
+	"github.com/aws/smithy-go/transport/http/protocol/rpcv2"
 	"github.com/stretchr/testify/require"
 
 	"rehearsal/internal/alarm"
@@ -95,28 +107,186 @@ func BenchmarkHour(b *testing.B) {
 	}
 }
 
-// BenchmarkPutMetricData is one call over the loopback, with 14 metrics of 100
-// values each, as a container stage publishes a second.
+// BenchmarkPutMetricData is PutMetricData as aws-sdk-go-v2 sends it, on all cores:
+// 20 datums of two dimensions, by the handler itself and over the loopback, and by
+// the SDK's client 14 metrics of 100 values each, as a container stage publishes a
+// second.
 func BenchmarkPutMetricData(b *testing.B) {
-	s := cloudwatch.NewStore(cloudwatch.Options{})
-	server, err := s.Serve()
-	require.NoError(b, err)
-	defer func() { require.NoError(b, server.Close()) }()
-	client := server.MetricsClient()
-	in := &cw.PutMetricDataInput{Namespace: aws.String("AWS/ApplicationELB")}
-	for _, m := range newHour(b).metrics {
-		d := types.MetricDatum{MetricName: aws.String(m.MetricName), Timestamp: aws.Time(epoch)}
-		for _, dim := range m.Dimensions {
-			d.Dimensions = append(d.Dimensions, types.Dimension{Name: aws.String(dim.Name), Value: aws.String(dim.Value)})
-		}
-		for i := range 100 {
-			d.Values, d.Counts = append(d.Values, 0.001*float64(i)), append(d.Counts, 60)
-		}
-		in.MetricData = append(in.MetricData, d)
+	inProcess := func(b *testing.B, call *sentCall) {
+		handler := cloudwatch.NewStore(cloudwatch.Options{Now: func() time.Time { return epoch }}).Handler()
+		b.ReportAllocs()
+		perSecond(b, func() func() error {
+			body := bytes.NewReader(call.body)
+			r := &http.Request{Method: call.Method, URL: call.URL, Header: call.Header, Body: io.NopCloser(body)}
+			w := &answer{header: http.Header{}}
+			return func() error {
+				body.Reset(call.body)
+				w.status = 0
+				w.body.Reset()
+				handler.ServeHTTP(w, r)
+				return failed(w.status, w.body.Bytes())
+			}
+		})
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		_, err := client.PutMetricData(context.Background(), in)
+	b.Run("20 datums in process, at least 20000 requests per s", func(b *testing.B) { inProcess(b, twentyDatums(b, inCBOR, plain, epoch)) })
+	b.Run("20 datums in process, packed by gzip, at least 20000 requests per s", func(b *testing.B) { inProcess(b, twentyDatums(b, inCBOR, packed, epoch)) })
+	b.Run("20 datums over the loopback, at least 5000 requests per s", func(b *testing.B) {
+		server, err := cloudwatch.NewStore(cloudwatch.Options{Now: func() time.Time { return epoch }}).Serve()
 		require.NoError(b, err)
+		defer func() { require.NoError(b, server.Close()) }()
+		twentyDatums(b, inCBOR, plain, epoch).over(b, server.URL)
+	})
+	b.Run("20 datums over the loopback in JSON", func(b *testing.B) {
+		server, err := cloudwatch.NewStore(cloudwatch.Options{Now: func() time.Time { return epoch }}).Serve()
+		require.NoError(b, err)
+		defer func() { require.NoError(b, server.Close()) }()
+		twentyDatums(b, inJSON, plain, epoch).over(b, server.URL)
+	})
+	b.Run("14 metrics of 100 values, by the SDK's client", func(b *testing.B) {
+		server, err := cloudwatch.NewStore(cloudwatch.Options{}).Serve()
+		require.NoError(b, err)
+		defer func() { require.NoError(b, server.Close()) }()
+		client := server.MetricsClient()
+		in := &cw.PutMetricDataInput{Namespace: aws.String("AWS/ApplicationELB")}
+		for _, m := range newHour(b).metrics {
+			d := types.MetricDatum{MetricName: aws.String(m.MetricName), Timestamp: aws.Time(epoch)}
+			for _, dim := range m.Dimensions {
+				d.Dimensions = append(d.Dimensions, types.Dimension{Name: aws.String(dim.Name), Value: aws.String(dim.Value)})
+			}
+			for i := range 100 {
+				d.Values, d.Counts = append(d.Values, 0.001*float64(i)), append(d.Counts, 60)
+			}
+			in.MetricData = append(in.MetricData, d)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			_, err := client.PutMetricData(context.Background(), in)
+			require.NoError(b, err)
+		}
+	})
+}
+
+// BenchmarkPutMetricDataMoto is the same call over the loopback to moto, where it is
+// installed, for comparison: in JSON, since moto does not take CBOR.
+func BenchmarkPutMetricDataMoto(b *testing.B) {
+	if out, err := exec.Command("moto_server", "--help").CombinedOutput(); err != nil {
+		b.Skipf("moto_server is not installed, so that nothing is compared with it: %v %s", err, out)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(b, err)
+	address := listener.Addr().String()
+	require.NoError(b, listener.Close())
+	_, port, err := net.SplitHostPort(address)
+	require.NoError(b, err)
+	moto := exec.Command("moto_server", "-H", "127.0.0.1", "-p", port)
+	require.NoError(b, moto.Start())
+	defer func() {
+		require.NoError(b, moto.Process.Kill())
+		_ = moto.Wait() // it was killed
+	}()
+	var now time.Time // moto's, which refuses datums of other weeks
+	up := func() bool {
+		answer, err := http.Get("http://" + address + "/moto-api/data.json")
+		if err != nil {
+			return false
+		}
+		now, err = http.ParseTime(answer.Header.Get("Date"))
+		return answer.Body.Close() == nil && answer.StatusCode == http.StatusOK && err == nil
+	}
+	require.Eventually(b, up, time.Minute, 100*time.Millisecond, "moto_server does not begin to answer")
+	b.Run("20 datums over the loopback in JSON", func(b *testing.B) { twentyDatums(b, inJSON, plain, now).over(b, "http://"+address) })
+}
+
+// A sentCall is a request of the SDK.
+type sentCall struct {
+	*http.Request
+	body []byte
+}
+
+var (
+	inCBOR = rpcv2.NewCBOR(schemas.GraniteServiceVersion20100801)
+	inJSON = awsjson.New10(schemas.GraniteServiceVersion20100801)
+)
+
+// From how many bytes on the SDK packs a request: 10 KiB with the configuration that
+// it loads by itself, 0 with one that is made by hand.
+const (
+	plain  = 10 << 10
+	packed = 0
+)
+
+// twentyDatums is the request that the SDK makes of 20 datums of that time.
+func twentyDatums(b *testing.B, protocol smithyhttp.ClientProtocol, packFrom int64, at time.Time) *sentCall {
+	in := &cw.PutMetricDataInput{Namespace: aws.String("shop")}
+	for i := range 20 {
+		in.MetricData = append(in.MetricData, types.MetricDatum{MetricName: aws.String(fmt.Sprintf("Requests%02d", i)), Timestamp: aws.Time(at), Value: aws.Float64(float64(i)), Unit: types.StandardUnitCount,
+			Dimensions: []types.Dimension{{Name: aws.String("service"), Value: aws.String("shop")}, {Name: aws.String("version"), Value: aws.String("v2")}}})
+	}
+	call := &sentCall{}
+	client := cw.New(cw.Options{BaseEndpoint: aws.String("http://127.0.0.1:1"), Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
+		RequestMinCompressSizeBytes: packFrom,
+		HTTPClient: roundTrip(func(r *http.Request) (*http.Response, error) {
+			body, err := io.ReadAll(r.Body)
+			call.Request, call.body = r, body
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Header: http.Header{}}, err
+		})}, func(o *cw.Options) { o.Protocol = protocol })
+	_, err := client.PutMetricData(context.Background(), in)
+	require.NoError(b, err)
+	require.Equal(b, packFrom == packed, call.Header.Get("Content-Encoding") == "gzip")
+	return call
+}
+
+// over sends the call to a server again and again.
+func (c *sentCall) over(b *testing.B, endpoint string) {
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	defer client.CloseIdleConnections()
+	target, err := url.Parse(endpoint)
+	require.NoError(b, err)
+	perSecond(b, func() func() error {
+		return func() error {
+			at := *c.URL
+			at.Host = target.Host
+			answer, err := client.Do(&http.Request{Method: c.Method, URL: &at, Header: c.Header, Host: c.Host, ContentLength: int64(len(c.body)), Body: io.NopCloser(bytes.NewReader(c.body))})
+			if err != nil {
+				return err
+			}
+			defer func() { _ = answer.Body.Close() }() // it was read to the end
+			said, err := io.ReadAll(answer.Body)
+			if err != nil {
+				return err
+			}
+			return failed(answer.StatusCode, said)
+		}
+	})
+}
+
+func failed(status int, said []byte) error {
+	if status != http.StatusOK {
+		return fmt.Errorf("status %d: %s", status, said)
+	}
+	return nil
+}
+
+// perSecond runs a call on all cores, and tells how many there are in a second.
+func perSecond(b *testing.B, caller func() func() error) {
+	wrong := make(chan error, 1)
+	b.ResetTimer()
+	b.RunParallel(func(p *testing.PB) {
+		call := caller()
+		for p.Next() {
+			if err := call(); err != nil {
+				select {
+				case wrong <- err:
+				default: // one is enough
+				}
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
+	select {
+	case err := <-wrong:
+		b.Fatal(err)
+	default:
 	}
 }

@@ -1,8 +1,6 @@
 package cloudwatch
 
 import (
-	"strconv"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
@@ -37,7 +35,7 @@ func fromQueries(queries []types.MetricDataQuery) ([]alarm.MetricDataQuery, erro
 		one := alarm.MetricDataQuery{Id: aws.ToString(q.Id), Expression: aws.ToString(q.Expression), Label: aws.ToString(q.Label),
 			ReturnData: q.ReturnData == nil || *q.ReturnData, Period: int(aws.ToInt32(q.Period)), AccountId: aws.ToString(q.AccountId)}
 		if m := q.MetricStat; m != nil {
-			at := "MetricDataQueries.member." + strconv.Itoa(i+1) + ".MetricStat."
+			at := where{list: "MetricDataQueries", i: i, inner: "MetricStat."}.String()
 			switch {
 			case m.Metric == nil:
 				return nil, missing(at + "Metric")
@@ -46,7 +44,7 @@ func fromQueries(queries []types.MetricDataQuery) ([]alarm.MetricDataQuery, erro
 			case m.Stat == nil:
 				return nil, missing(at + "Stat")
 			}
-			if err := checkDimensions(at+"Metric.", m.Metric.Dimensions); err != nil {
+			if err := checkDimensions(where{list: "MetricDataQueries", i: i, inner: "MetricStat.Metric."}, m.Metric.Dimensions); err != nil {
 				return nil, err
 			}
 			one.MetricStat = &alarm.MetricStat{Period: int(*m.Period), Stat: *m.Stat, Unit: string(m.Unit),

@@ -292,6 +292,9 @@ func recycle(b *bytes.Buffer) {
 	}
 }
 
+// unpackers are readers of gzip, each of which has more memory than most bodies.
+var unpackers = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
 func tooLarge(limit int64) error {
 	return &apiError{code: "RequestEntityTooLarge", status: http.StatusRequestEntityTooLarge,
 		message: fmt.Sprintf("the request is larger than %d bytes", limit)}
@@ -307,8 +310,9 @@ func (c *called) read(into *bytes.Buffer, w http.ResponseWriter, r *http.Request
 	switch encoding := r.Header.Get("Content-Encoding"); encoding {
 	case "", "identity", "aws-chunked":
 	case "gzip":
-		unpacked, err := gzip.NewReader(body)
-		if err != nil {
+		unpacked := unpackers.Get().(*gzip.Reader)
+		defer unpackers.Put(unpacked)
+		if err := unpacked.Reset(body); err != nil {
 			return wrong("the request is not gzip: %v", err)
 		}
 		body = unpacked

@@ -15,7 +15,7 @@ import (
 	"rehearsal/internal/alarm"
 )
 
-// putMetricAlarm puts one alarm on duty. Tags are not kept.
+// putMetricAlarm puts one alarm on duty. Tags are for a new alarm only, as in AWS.
 func (s *Store) putMetricAlarm(in *api.PutMetricAlarmInput) (*api.PutMetricAlarmOutput, error) {
 	switch {
 	case in.AlarmName == nil:
@@ -29,7 +29,7 @@ func (s *Store) putMetricAlarm(in *api.PutMetricAlarmInput) (*api.PutMetricAlarm
 	case in.EvaluationInterval != nil:
 		return nil, validation("EvaluationInterval is for alarms with EvaluationCriteria, which are not known to this CloudWatch")
 	}
-	if err := checkDimensions("", in.Dimensions); err != nil {
+	if err := checkDimensions(where{}, in.Dimensions); err != nil {
 		return nil, err
 	}
 	if err := checkPut(in.AlarmDescription, in.OKActions, in.AlarmActions, in.InsufficientDataActions); err != nil {
@@ -57,6 +57,12 @@ func (s *Store) putMetricAlarm(in *api.PutMetricAlarmInput) (*api.PutMetricAlarm
 	c, err := a.Compile()
 	if err != nil {
 		return nil, validation("%v", err)
+	}
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	if s.alarm(a.AlarmName) == nil {
+		s.tagNew(a.AlarmArn, in.Tags)
 	}
 	s.put(c)
 	return &api.PutMetricAlarmOutput{}, nil

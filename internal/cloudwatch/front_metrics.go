@@ -1,7 +1,6 @@
 package cloudwatch
 
 import (
-	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -38,6 +37,26 @@ func metricsOperation(name string) operation {
 		return (*Store).setAlarmStateCall
 	case "DescribeAlarmHistory":
 		return call((*Store).describeAlarmHistory)
+	case "DescribeAlarmsForMetric":
+		return call((*Store).describeAlarmsForMetric)
+	case "EnableAlarmActions":
+		return call((*Store).enableAlarmActions)
+	case "DisableAlarmActions":
+		return call((*Store).disableAlarmActions)
+	case "TagResource":
+		return call((*Store).tagResource)
+	case "UntagResource":
+		return call((*Store).untagResource)
+	case "ListTagsForResource":
+		return call((*Store).listTagsForResource)
+	case "PutDashboard":
+		return call((*Store).putDashboard)
+	case "GetDashboard":
+		return call((*Store).getDashboard)
+	case "ListDashboards":
+		return call((*Store).listDashboards)
+	case "DeleteDashboards":
+		return call((*Store).deleteDashboards)
 	}
 	return nil
 }
@@ -50,8 +69,11 @@ const (
 	oldestDatum   = 14 * 24 * time.Hour
 	newestDatum   = 2 * time.Hour // after now
 	maxStatistics = 1440          // datapoints of GetMetricStatistics
-	maxPoints     = 100_800       // datapoints of GetMetricData
+	maxBasic      = 5             // statistics of GetMetricStatistics
+	maxExtended   = 10            // extended ones
+	maxListDims   = 10            // dimensions of ListMetrics
 	metricsPage   = 500           // of ListMetrics
+	recently      = 3 * time.Hour // for RecentlyActive
 )
 
 // putMetricData checks every datum, and then takes them all. Unlike AWS it takes
@@ -61,8 +83,11 @@ func (s *Store) putMetricData(in *api.PutMetricDataInput) (*api.PutMetricDataOut
 	if namespace == "" {
 		return nil, missing("Namespace")
 	}
-	if err := checkText("Namespace", namespace, 255); err != nil {
+	if err := checkText(where{}, "Namespace", namespace, 255); err != nil {
 		return nil, err
+	}
+	if namespace[0] == ':' {
+		return nil, invalidValue("Namespace %q must not begin with a colon", namespace)
 	}
 	datums := in.MetricData
 	for _, entity := range in.EntityMetricData {
@@ -79,7 +104,7 @@ func (s *Store) putMetricData(in *api.PutMetricDataInput) (*api.PutMetricDataOut
 		now = s.now()
 	}
 	for i := range datums {
-		if err := checkDatum("MetricData.member."+strconv.Itoa(i+1)+".", &datums[i], now); err != nil {
+		if err := checkDatum(where{list: "MetricData", i: i}, &datums[i], now); err != nil {
 			return nil, err
 		}
 	}
@@ -89,11 +114,32 @@ func (s *Store) putMetricData(in *api.PutMetricDataInput) (*api.PutMetricDataOut
 	return &api.PutMetricDataOutput{}, nil
 }
 
-func checkDatum(at string, d *types.MetricDatum, now time.Time) error {
-	if aws.ToString(d.MetricName) == "" {
-		return missing(at + "MetricName")
+// A where is the place of something in a call: what stands in front of the name of
+// a member. It is only written out when that is wrong.
+type where struct {
+	list  string // "": none
+	i     int    // of the list, from 0
+	inner string // in the item of the list
+	n     int    // if inner is a list, of that, from 1
+}
+
+func (p where) String() string {
+	var at string
+	if p.list != "" {
+		at = p.list + ".member." + strconv.Itoa(p.i+1) + "."
 	}
-	if err := checkText(at+"MetricName", *d.MetricName, 255); err != nil {
+	at += p.inner
+	if p.n > 0 {
+		at += ".member." + strconv.Itoa(p.n) + "."
+	}
+	return at
+}
+
+func checkDatum(at where, d *types.MetricDatum, now time.Time) error {
+	if aws.ToString(d.MetricName) == "" {
+		return missing(at.String() + "MetricName")
+	}
+	if err := checkText(at, "MetricName", *d.MetricName, 255); err != nil {
 		return err
 	}
 	if err := checkDimensions(at, d.Dimensions); err != nil {
@@ -101,17 +147,17 @@ func checkDatum(at string, d *types.MetricDatum, now time.Time) error {
 	}
 	switch {
 	case d.Unit != "" && !slices.Contains(d.Unit.Values(), d.Unit):
-		return invalidValue("%sUnit is %q, which is no unit", at, short(string(d.Unit)))
+		return invalidValue("%vUnit is %q, which is no unit", at, short(string(d.Unit)))
 	case d.StorageResolution != nil && *d.StorageResolution != high && *d.StorageResolution != standard:
-		return invalidValue("%sStorageResolution is %d: want 1 or 60 seconds", at, *d.StorageResolution)
+		return invalidValue("%vStorageResolution is %d: want 1 or 60 seconds", at, *d.StorageResolution)
 	case d.Timestamp == nil && now.IsZero():
-		return missing(at + "Timestamp")
+		return missing(at.String() + "Timestamp")
 	case d.Timestamp != nil && (d.Timestamp.Unix() < 0 || d.Timestamp.Year() > 9999):
-		return invalidValue("%sTimestamp is not between 1970 and 9999", at)
+		return invalidValue("%vTimestamp is not between 1970 and 9999", at)
 	case d.Timestamp != nil && !now.IsZero() && d.Timestamp.Before(now.Add(-oldestDatum)):
-		return invalidValue("%sTimestamp is %s: more than two weeks ago, it is %s", at, d.Timestamp.Format(time.RFC3339), now.Format(time.RFC3339))
+		return invalidValue("%vTimestamp is %s: more than two weeks ago, it is %s", at, d.Timestamp.Format(time.RFC3339), now.Format(time.RFC3339))
 	case d.Timestamp != nil && !now.IsZero() && d.Timestamp.After(now.Add(newestDatum)):
-		return invalidValue("%sTimestamp is %s: more than two hours from now, it is %s", at, d.Timestamp.Format(time.RFC3339), now.Format(time.RFC3339))
+		return invalidValue("%vTimestamp is %s: more than two hours from now, it is %s", at, d.Timestamp.Format(time.RFC3339), now.Format(time.RFC3339))
 	}
 	kinds := 0
 	for _, given := range []bool{d.Value != nil, d.StatisticValues != nil, len(d.Values) > 0} {
@@ -121,73 +167,87 @@ func checkDatum(at string, d *types.MetricDatum, now time.Time) error {
 	}
 	switch {
 	case kinds == 0:
-		return missing(at + "Value")
+		return missing(at.String() + "Value")
 	case kinds > 1:
-		return invalidCombination("%sValue, Values and StatisticValues: give one of them", at)
+		return invalidCombination("%vValue, Values and StatisticValues: give one of them", at)
 	case len(d.Values) > maxDatumList:
-		return invalidValue("%sValues has %d members; at most %d are allowed", at, len(d.Values), maxDatumList)
+		return invalidValue("%vValues has %d members; at most %d are allowed", at, len(d.Values), maxDatumList)
 	case len(d.Counts) > 0 && len(d.Counts) != len(d.Values):
-		return invalidValue("%sCounts has %d members and Values %d: want as many", at, len(d.Counts), len(d.Values))
+		return invalidValue("%vCounts has %d members and Values %d: want as many", at, len(d.Counts), len(d.Values))
 	}
-	numbers := append(slices.Clip(d.Values), d.Counts...)
+	for _, numbers := range [...][]float64{d.Values, d.Counts} {
+		if err := checkNumbers(at, numbers...); err != nil {
+			return err
+		}
+	}
 	if d.Value != nil {
-		numbers = append(numbers, *d.Value)
+		if err := checkNumbers(at, *d.Value); err != nil {
+			return err
+		}
 	}
 	for _, n := range d.Counts {
 		if n < 0 {
-			return invalidValue("%sCounts has %v: want no negative number", at, n)
+			return invalidValue("%vCounts has %v: want no negative number", at, n)
 		}
 	}
 	if set := d.StatisticValues; set != nil {
 		if set.SampleCount == nil || set.Sum == nil || set.Minimum == nil || set.Maximum == nil {
-			return missing(at + "StatisticValues needs SampleCount, Sum, Minimum and Maximum")
+			return missing(at.String() + "StatisticValues needs SampleCount, Sum, Minimum and Maximum")
 		}
 		if *set.SampleCount < 0 || *set.Minimum > *set.Maximum {
-			return invalidValue("%sStatisticValues: SampleCount must not be negative, nor Minimum above Maximum", at)
+			return invalidValue("%vStatisticValues: SampleCount must not be negative, nor Minimum above Maximum", at)
 		}
-		numbers = append(numbers, *set.SampleCount, *set.Sum, *set.Minimum, *set.Maximum)
+		return checkNumbers(at, *set.SampleCount, *set.Sum, *set.Minimum, *set.Maximum)
 	}
+	return nil
+}
+
+func checkNumbers(at where, numbers ...float64) error {
 	const most = 1 << 360 // says AWS
 	for _, n := range numbers {
 		if math.IsNaN(n) || math.Abs(n) > most {
-			return invalidValue("%sValue is %v: want a number from -2^360 to 2^360", at, n)
+			return invalidValue("%vValue is %v: want a number from -2^360 to 2^360", at, n)
 		}
 	}
 	return nil
 }
 
-func checkDimensions(at string, dims []types.Dimension) error {
+// checkDimensions checks the dimensions that stand there.
+func checkDimensions(at where, dims []types.Dimension) error {
 	if len(dims) > maxDimensions {
-		return invalidValue("%sDimensions has %d members; at most %d are allowed", at, len(dims), maxDimensions)
+		return invalidValue("%vDimensions has %d members; at most %d are allowed", at, len(dims), maxDimensions)
 	}
+	at.inner += "Dimensions"
 	for i, d := range dims {
-		name := at + "Dimensions.member." + strconv.Itoa(i+1)
+		at.n = i + 1
 		if aws.ToString(d.Name) == "" {
-			return missing(name + ".Name")
+			return missing(at.String() + "Name")
 		}
 		if aws.ToString(d.Value) == "" {
-			return missing(name + ".Value")
+			return missing(at.String() + "Value")
 		}
-		if err := checkText(name+".Name", *d.Name, 255); err != nil {
+		if err := checkText(at, "Name", *d.Name, 255); err != nil {
 			return err
 		}
-		if err := checkText(name+".Value", *d.Value, 1024); err != nil {
+		if err := checkText(at, "Value", *d.Value, 1024); err != nil {
 			return err
 		}
-		if slices.ContainsFunc(dims[:i], func(other types.Dimension) bool { return *other.Name == *d.Name }) {
-			return invalidValue("%s.Name %q is given twice", name, *d.Name)
+		for _, other := range dims[:i] {
+			if *other.Name == *d.Name {
+				return invalidValue("%vName %q is given twice", at, *d.Name)
+			}
 		}
 	}
 	return nil
 }
 
-func checkText(name, text string, most int) error {
+func checkText(at where, name, text string, most int) error {
 	if len(text) > most {
-		return invalidValue("%s has %d characters; at most %d are allowed", name, len(text), most)
+		return invalidValue("%v%s has %d characters; at most %d are allowed", at, name, len(text), most)
 	}
 	for _, c := range text {
 		if c < ' ' || c > '~' {
-			return invalidValue("%s %q has the character %q: want printable ASCII", name, short(text), c)
+			return invalidValue("%v%s %q has the character %q: want printable ASCII", at, name, short(text), c)
 		}
 	}
 	return nil
@@ -195,7 +255,7 @@ func checkText(name, text string, most int) error {
 
 // take puts a datum that was checked into its series.
 func (s *Store) take(namespace string, d *types.MetricDatum, now time.Time) {
-	h := s.find(alarm.Metric{Namespace: namespace, MetricName: *d.MetricName, Dimensions: fromDimensions(d.Dimensions)})
+	h := s.fed(namespace, d)
 	if d.Timestamp != nil {
 		now = *d.Timestamp
 	}
@@ -221,6 +281,24 @@ func (s *Store) take(namespace string, d *types.MetricDatum, now time.Time) {
 	}
 }
 
+// fed is the series of a datum. The name of one that is known is put together in
+// memory that is used again.
+func (s *Store) fed(namespace string, d *types.MetricDatum) *Series {
+	var dims [maxDimensions]alarm.Dimension
+	sorting := dims[:len(d.Dimensions)]
+	for i, dim := range d.Dimensions {
+		sorting[i] = alarm.Dimension{Name: *dim.Name, Value: *dim.Value}
+	}
+	byName(sorting)
+	m := alarm.Metric{Namespace: namespace, MetricName: *d.MetricName, Dimensions: sorting}
+	s.keyed = appendKey(s.keyed[:0], m)
+	if h := s.series[string(s.keyed)]; h != nil {
+		return h
+	}
+	m.Dimensions = slices.Clone(sorting)
+	return s.find(m)
+}
+
 // getMetricStatistics gives one metric's statistics by period.
 func (s *Store) getMetricStatistics(in *api.GetMetricStatisticsInput) (*api.GetMetricStatisticsOutput, error) {
 	switch {
@@ -237,7 +315,17 @@ func (s *Store) getMetricStatistics(in *api.GetMetricStatisticsInput) (*api.GetM
 	case len(in.Statistics)+len(in.ExtendedStatistics) == 0:
 		return nil, missing("Statistics")
 	}
-	if err := checkDimensions("", in.Dimensions); err != nil {
+	switch {
+	case len(in.Statistics) > 0 && len(in.ExtendedStatistics) > 0:
+		return nil, invalidCombination("Statistics and ExtendedStatistics: give one of them")
+	case len(in.Statistics) > maxBasic:
+		return nil, invalidValue("Statistics has %d members; at most %d are allowed", len(in.Statistics), maxBasic)
+	case len(in.ExtendedStatistics) > maxExtended:
+		return nil, invalidValue("ExtendedStatistics has %d members; at most %d are allowed", len(in.ExtendedStatistics), maxExtended)
+	case in.Unit != "" && !slices.Contains(in.Unit.Values(), in.Unit):
+		return nil, invalidValue("Unit is %q, which is no unit", short(string(in.Unit)))
+	}
+	if err := checkDimensions(where{}, in.Dimensions); err != nil {
 		return nil, err
 	}
 	var stats []alarm.Statistic
@@ -255,14 +343,17 @@ func (s *Store) getMetricStatistics(in *api.GetMetricStatisticsInput) (*api.GetM
 		}
 		stats = append(stats, stat)
 	}
-	span, err := newSpan(*in.StartTime, *in.EndTime, int64(*in.Period), maxStatistics)
+	span, err := newSpan(*in.StartTime, *in.EndTime, int64(*in.Period), invalidValue)
 	if err != nil {
 		return nil, err
+	}
+	if span.points > maxStatistics {
+		return nil, invalidCombination("you have requested up to %d datapoints, which exceeds the limit of %d: ask for less time, or a longer Period", span.points, maxStatistics)
 	}
 	h := s.look(alarm.Metric{Namespace: *in.Namespace, MetricName: *in.MetricName, Dimensions: fromDimensions(in.Dimensions)})
 	out := &api.GetMetricStatisticsOutput{Label: in.MetricName, Datapoints: []types.Datapoint{}}
 	for n := range span.points {
-		from := span.from + int64(n)*span.period
+		from := span.at(n)
 		point := types.Datapoint{Timestamp: aws.Time(time.Unix(from, 0).UTC()), Unit: types.StandardUnitNone}
 		found := false
 		for _, stat := range stats {
@@ -296,111 +387,22 @@ func (s *Store) getMetricStatistics(in *api.GetMetricStatisticsInput) (*api.GetM
 	return out, nil
 }
 
-// A span is the periods that a query asks for.
-type span struct {
-	from, period int64 // seconds
-	points       int
-}
-
-func newSpan(start, end time.Time, period int64, most int) (span, error) {
-	switch {
-	case !start.Before(end):
-		return span{}, invalidValue("StartTime %s must be before EndTime %s", start.Format(time.RFC3339), end.Format(time.RFC3339))
-	case period != 1 && period != 5 && period != 10 && period != 20 && period != 30 && (period < 60 || period%60 != 0):
-		return span{}, invalidValue("Period is %d seconds: want 1, 5, 10, 20, 30 or a multiple of 60", period)
-	}
-	from := floor(start.Unix(), min(period, standard))
-	points := (end.Unix() - from + period - 1) / period
-	if points < 0 || points > int64(most) {
-		return span{}, invalidCombination("the query asks for %d datapoints; at most %d are allowed: ask for less time, or a longer Period", points, most)
-	}
-	return span{from, period, int(points)}, nil
-}
-
-// getMetricData gives metrics and metric math, by the engine of the alarms: so all
-// metrics of a call that has expressions must have one period.
-func (s *Store) getMetricData(in *api.GetMetricDataInput) (*api.GetMetricDataOutput, error) {
-	switch {
-	case len(in.MetricDataQueries) == 0:
-		return nil, missing("MetricDataQueries")
-	case in.StartTime == nil:
-		return nil, missing("StartTime")
-	case in.EndTime == nil:
-		return nil, missing("EndTime")
-	case len(in.MetricDataQueries) > 500:
-		return nil, invalidValue("MetricDataQueries has %d members; at most 500 are allowed", len(in.MetricDataQueries))
-	}
-	queries, err := fromQueries(in.MetricDataQueries)
-	if err != nil {
-		return nil, err
-	}
-	out := &api.GetMetricDataOutput{MetricDataResults: []types.MetricDataResult{}}
-	left := maxPoints
-	for i := range queries {
-		if !queries[i].ReturnData {
-			continue
-		}
-		result, err := s.queryResult(queries, i, in, &left)
-		if err != nil {
-			return nil, err
-		}
-		if in.ScanBy != types.ScanByTimestampAscending {
-			slices.Reverse(result.Timestamps)
-			slices.Reverse(result.Values)
-		}
-		out.MetricDataResults = append(out.MetricDataResults, result)
-	}
-	return out, nil
-}
-
-// queryResult answers one query of a call.
-func (s *Store) queryResult(all []alarm.MetricDataQuery, wanted int, in *api.GetMetricDataInput, left *int) (types.MetricDataResult, error) {
-	q := all[wanted]
-	result := types.MetricDataResult{Id: aws.String(q.Id), Label: aws.String(cmp.Or(q.Label, q.Id)), StatusCode: types.StatusCodeComplete,
-		Timestamps: []time.Time{}, Values: []float64{}}
-	asked := []alarm.MetricDataQuery{q}
-	if q.Expression != "" {
-		asked = slices.Clone(all)
-		for i := range asked {
-			asked[i].ReturnData = i == wanted
-		}
-	} else if q.Label == "" && q.MetricStat != nil {
-		result.Label = aws.String(q.MetricStat.Metric.MetricName)
-	}
-	judged := alarm.Alarm{AlarmName: "query", Metrics: asked, EvaluationPeriods: 1, ComparisonOperator: "GreaterThanThreshold"}
-	c, err := judged.Compile()
-	if err != nil {
-		return result, validation("%v", err)
-	}
-	span, err := newSpan(*in.StartTime, *in.EndTime, int64(c.Period/time.Second), *left)
-	if err != nil {
-		return result, err
-	}
-	*left -= span.points
-	inputs := make([][]alarm.Point, len(c.Inputs))
-	for i, input := range c.Inputs {
-		h := s.look(input.Metric)
-		inputs[i] = make([]alarm.Point, span.points)
-		for n := range inputs[i] {
-			from := span.from + int64(n)*span.period
-			inputs[i][n] = h.point(input.Statistic, from, from+span.period)
-		}
-	}
-	for n, p := range c.Points(&s.scratch, inputs) {
-		if p.Present {
-			result.Timestamps = append(result.Timestamps, time.Unix(span.from+int64(n)*span.period, 0).UTC())
-			result.Values = append(result.Values, p.Value)
-		}
-	}
-	return result, nil
-}
-
 // listMetrics lists what ever had data.
 func (s *Store) listMetrics(in *api.ListMetricsInput) (*api.ListMetricsOutput, error) {
 	for i, d := range in.Dimensions {
 		if aws.ToString(d.Name) == "" {
 			return nil, missing("Dimensions.member." + strconv.Itoa(i+1) + ".Name")
 		}
+	}
+	switch {
+	case len(in.Dimensions) > maxListDims:
+		return nil, invalidValue("Dimensions has %d members; at most %d are allowed", len(in.Dimensions), maxListDims)
+	case in.RecentlyActive != "" && in.RecentlyActive != types.RecentlyActivePt3h:
+		return nil, invalidValue("RecentlyActive is %q: want PT3H", short(string(in.RecentlyActive)))
+	}
+	since := int64(math.MinInt64)
+	if in.RecentlyActive != "" {
+		since = s.time().Add(-recently).Unix()
 	}
 	skip := 0
 	if in.NextToken != nil {
@@ -411,7 +413,7 @@ func (s *Store) listMetrics(in *api.ListMetricsInput) (*api.ListMetricsOutput, e
 	}
 	var found []*Series
 	for _, k := range slices.Sorted(maps.Keys(s.series)) {
-		if h := s.series[k]; h.fed && asked(in, h.metric) {
+		if h := s.series[k]; h.fed && asked(in, h.metric) && (in.RecentlyActive == "" || h.after(since)) {
 			found = append(found, h)
 		}
 	}
@@ -422,6 +424,9 @@ func (s *Store) listMetrics(in *api.ListMetricsInput) (*api.ListMetricsOutput, e
 		out.NextToken = aws.String(strconv.Itoa(skip + metricsPage))
 	}
 	for _, h := range found {
+		if aws.ToBool(in.IncludeLinkedAccounts) {
+			out.OwningAccounts = append(out.OwningAccounts, account)
+		}
 		out.Metrics = append(out.Metrics, types.Metric{Namespace: aws.String(h.metric.Namespace), MetricName: aws.String(h.metric.MetricName),
 			Dimensions: toDimensions(h.metric.Dimensions)})
 	}
@@ -429,6 +434,9 @@ func (s *Store) listMetrics(in *api.ListMetricsInput) (*api.ListMetricsOutput, e
 }
 
 func asked(in *api.ListMetricsInput, m alarm.Metric) bool {
+	if in.OwningAccount != nil && *in.OwningAccount != account {
+		return false
+	}
 	if in.Namespace != nil && *in.Namespace != m.Namespace || in.MetricName != nil && *in.MetricName != m.MetricName {
 		return false
 	}
@@ -440,4 +448,18 @@ func asked(in *api.ListMetricsInput, m alarm.Metric) bool {
 		}
 	}
 	return true
+}
+
+// after says whether there is data from that second on.
+func (h *Series) after(second int64) bool {
+	_, ok := h.next(second)
+	return ok
+}
+
+// next is when the first data at or after that second begins.
+func (h *Series) next(second int64) (start int64, ok bool) {
+	if i := h.first(second); i < len(h.buckets) {
+		return h.buckets[i].start, true
+	}
+	return 0, false
 }

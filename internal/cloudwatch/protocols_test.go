@@ -27,16 +27,32 @@ import (
 // inEveryProtocol runs a test with the SDK's client speaking each of CloudWatch's
 // protocols, each with a store of its own.
 func inEveryProtocol(t *testing.T, test func(t *testing.T, s *stand)) {
-	for name, protocol := range map[string]smithyhttp.ClientProtocol{
-		"CBOR":  rpcv2.NewCBOR(schemas.GraniteServiceVersion20100801),
-		"JSON":  awsjson.New10(schemas.GraniteServiceVersion20100801),
-		"Query": awsquery.New(schemas.GraniteServiceVersion20100801),
+	for name, p := range map[string]struct {
+		protocol smithyhttp.ClientProtocol
+		content  string
+	}{
+		"CBOR":  {rpcv2.NewCBOR(schemas.GraniteServiceVersion20100801), "application/cbor"},
+		"JSON":  {awsjson.New10(schemas.GraniteServiceVersion20100801), "application/x-amz-json-1.0"},
+		"Query": {awsquery.New(schemas.GraniteServiceVersion20100801), "application/x-www-form-urlencoded"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t)
-			o := s.cw.Options()
-			o.Protocol = protocol
-			s.cw = api.New(o)
+			plain := s.cw.Options().HTTPClient
+			s.cw = api.New(s.cw.Options(), func(o *api.Options) {
+				o.Protocol = p.protocol
+				o.HTTPClient = roundTrip(func(r *http.Request) (*http.Response, error) {
+					assert.Equal(t, p.content, r.Header.Get("Content-Type"))
+					answer, err := plain.Do(r)
+					if err == nil && answer.StatusCode < 500 {
+						want := p.content
+						if name == "Query" {
+							want = "text/xml"
+						}
+						assert.Equal(t, want, answer.Header.Get("Content-Type"))
+					}
+					return answer, err
+				})
+			})
 			test(t, s)
 		})
 	}
@@ -62,7 +78,7 @@ func TestEveryProtocolCarriesTheSame(t *testing.T) {
 		assert.Equal(t, dims("a", "1 2+3%&=", "b", "<&>\"'"), list.Metrics[0].Dimensions)
 
 		out, err := s.cw.GetMetricStatistics(ctx, &api.GetMetricStatisticsInput{Namespace: list.Metrics[0].Namespace, MetricName: aws.String("Latency"), Dimensions: list.Metrics[0].Dimensions,
-			StartTime: aws.Time(epoch), EndTime: aws.Time(minute(5)), Period: aws.Int32(60), Statistics: []types.Statistic{"Minimum", "Maximum", "SampleCount"}, ExtendedStatistics: []string{"TM(0:20)"}})
+			StartTime: aws.Time(epoch), EndTime: aws.Time(minute(5)), Period: aws.Int32(60), Statistics: []types.Statistic{"Minimum", "Maximum", "SampleCount"}})
 		require.NoError(t, err)
 		require.Len(t, out.Datapoints, 1)
 		p := out.Datapoints[0]

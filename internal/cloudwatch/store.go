@@ -55,6 +55,10 @@ type Store struct {
 	sns       *sns
 	scratch   alarm.Scratch
 	window    alarm.Distribution // several buckets put together
+
+	tags       resourceTags
+	dashboards map[string]*dashboard // by name
+	keyed      []byte                // for the key of one metric
 }
 
 // margin is how much data is kept beyond what the longest alarm looks at, in
@@ -110,21 +114,28 @@ func (s *Store) look(m alarm.Metric) *Series {
 // sorted is m with its dimensions by name, and its key.
 func sorted(m alarm.Metric) (alarm.Metric, string) {
 	m.Dimensions = slices.Clone(m.Dimensions)
-	slices.SortFunc(m.Dimensions, func(a, b alarm.Dimension) int { return strings.Compare(a.Name, b.Name) })
+	byName(m.Dimensions)
 	return m, key(m)
 }
 
+func byName(dims []alarm.Dimension) {
+	slices.SortFunc(dims, func(a, b alarm.Dimension) int { return strings.Compare(a.Name, b.Name) })
+}
+
 // key is a text that only this metric has; its dimensions are sorted.
-func key(m alarm.Metric) string {
+func key(m alarm.Metric) string { return string(appendKey(nil, m)) }
+
+// appendKey appends the key of m.
+func appendKey(b []byte, m alarm.Metric) []byte {
 	n := len(m.Namespace) + len(m.MetricName) + 1
 	for _, d := range m.Dimensions {
 		n += len(d.Name) + len(d.Value) + 2
 	}
-	b := make([]byte, 0, n)
+	b = slices.Grow(b, n)
 	b = append(append(append(b, m.Namespace...), 0), m.MetricName...)
 	for _, d := range m.Dimensions {
 		b = append(append(b, 0), d.Name...)
 		b = append(append(b, 0), d.Value...)
 	}
-	return string(b)
+	return b
 }

@@ -203,7 +203,7 @@ func readMember(d smithy.ShapeDeserializer, schema *smithy.Schema, into reflect.
 		into.SetString(text)
 		return err
 	case reflect.Slice:
-		into.Set(reflect.MakeSlice(into.Type(), 0, 0))
+		into.Set(reflect.MakeSlice(into.Type(), 0, 8))
 		return smithy.ReadList(d, schema, func() error {
 			item := reflect.New(into.Type().Elem()).Elem()
 			if err := readMember(d, schema.ListMember(), item); err != nil {

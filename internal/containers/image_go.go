@@ -13,6 +13,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
+
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 )
 
 // A GoRecipe makes an image from a Go program: a static binary on an otherwise
@@ -36,6 +39,11 @@ type GoRecipe struct {
 	Ports []int
 	// User is who it runs as; empty is nobody (65534:65534).
 	User string
+	// Args are given to the program before those of the container's command.
+	Args []string `json:",omitempty"`
+	// Health are the arguments with which the program says, by its exit status, whether
+	// the one that runs in the container is well; none: nobody asks.
+	Health []string `json:",omitempty"`
 }
 
 // For is the recipe under the name of an image. Such an image is never pulled.
@@ -88,6 +96,12 @@ func (r goRecipe) Make(ctx context.Context, w *ImageWorkshop) (*ImageContent, er
 	}
 	for _, port := range r.Ports {
 		content.expose(port)
+	}
+	content.config.Entrypoint = append(content.config.Entrypoint, r.Args...)
+	if len(r.Health) > 0 {
+		content.config.Healthcheck = &dockerspec.HealthcheckConfig{
+			Test: append([]string{"CMD", "/" + name}, r.Health...), Interval: 5 * time.Second, Timeout: 6 * time.Second, StartPeriod: 5 * time.Second, StartInterval: time.Second, Retries: 3,
+		}
 	}
 	return content, nil
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/distribution/reference"
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 )
@@ -62,13 +63,15 @@ type imageConfig struct {
 	WorkingDir   string              `json:",omitempty"`
 	Labels       map[string]string   `json:",omitempty"`
 	StopSignal   string              `json:",omitempty"`
+
+	Healthcheck *dockerspec.HealthcheckConfig `json:",omitempty"`
 }
 
 // docker is the same configuration in the engine's words.
 func (c imageConfig) docker() *container.Config {
 	config := &container.Config{
 		User: c.User, Env: c.Env, Entrypoint: c.Entrypoint, Cmd: c.Cmd, Volumes: c.Volumes,
-		WorkingDir: c.WorkingDir, Labels: c.Labels, StopSignal: c.StopSignal,
+		WorkingDir: c.WorkingDir, Labels: c.Labels, StopSignal: c.StopSignal, Healthcheck: c.Healthcheck,
 	}
 	for port := range c.ExposedPorts {
 		if config.ExposedPorts == nil {

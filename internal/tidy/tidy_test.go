@@ -30,6 +30,7 @@ var imports = []struct {
 	{"internal/alarm", nil, "alarm evaluation is pure: the same on every stage and in every test"},
 	{"internal/ecs", nil, "it reads what AWS prints and knows nothing of rehearsals"},
 	{"internal/cloudwatch", []string{"internal/alarm", "internal/clock"}, "monitoring must not know what is released"},
+	{"internal/conformance", []string{"internal/alarm", "internal/clock"}, "it holds any CloudWatch against AWS's documents, so it knows none from inside"},
 	{"internal/stage", []string{"internal/alarm"}, "the vocabulary knows no stage and no plan"},
 	{"internal/release", []string{"internal/stage", "internal/alarm"}, "a release must be the same on every stage, so it knows none"},
 	{"internal/check", []string{"internal/stage", "internal/alarm"}, "checks only read histories"},
