@@ -35,6 +35,7 @@ var imports = []struct {
 	{"internal/release", []string{"internal/stage", "internal/alarm"}, "a release must be the same on every stage, so it knows none"},
 	{"internal/check", []string{"internal/stage", "internal/alarm"}, "checks only read histories"},
 	{"sim", []string{"internal/stage", "internal/alarm", "internal/cloudwatch"}, "the simulated stage is a world for the release logic, not a second one"},
+	{"internal/compare", []string{"internal/stage", "internal/alarm", "internal/release", "sim"}, "it carries out plans on the simulated stage many times over, and reads no project"},
 	{"internal/containers", []string{"internal/stage", "internal/alarm", "internal/cloudwatch", "internal/clock"}, "the container stage is a world for the release logic, not a second one"},
 	{"internal/report", []string{"internal/stage", "internal/check", "internal/alarm", "internal/clock", "internal/release"}, "reports only read"},
 	{"internal/project", []string{"internal/alarm", "internal/stage", "internal/release", "internal/check", "internal/containers"}, "it reads what users write and runs nothing"},
