@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -79,15 +81,7 @@ failures: --print-mix prints the one that is assumed, to be made your own.`,
 			if err := r.Table(out); err != nil {
 				return err
 			}
-			for _, name := range made {
-				fmt.Fprintf(out, "\n%q is made from %s: no plan of the project has this strategy.", name, p.Plan.File)
-			}
-			for _, why := range left {
-				fmt.Fprintf(out, "\nLeft out of the mix: %s.", why)
-			}
-			if len(made)+len(left) > 0 {
-				fmt.Fprintln(out)
-			}
+			sayMore(out, p, r, made, left)
 			return errors.Join(writeWhole(asJSON, r.JSON), writeWhole(chart, r.Chart))
 		},
 	}
@@ -103,6 +97,28 @@ failures: --print-mix prints the one that is assumed, to be made your own.`,
 	f.StringVar(&asJSON, "json", "", "file to write every figure to")
 	f.StringVar(&chart, "chart", "", "file to write the chart to, as SVG")
 	return cmd
+}
+
+// sayMore says what the table does not: which plans were made up, what is wrong with the
+// others, and what was left out of the mix.
+func sayMore(out io.Writer, p *project.Project, r *compare.Result, made, left []string) {
+	var lines []string
+	for _, name := range made {
+		lines = append(lines, fmt.Sprintf("%q is made from %s: no plan of the project has this strategy.", name, p.Plan.File))
+	}
+	for _, c := range r.Costs {
+		if !slices.Contains(made, c.Plan.Name) {
+			for _, wrong := range planErrors(p, c.Plan) {
+				lines = append(lines, wrong.Error())
+			}
+		}
+	}
+	for _, why := range left {
+		lines = append(lines, fmt.Sprintf("Left out of the mix: %s.", why))
+	}
+	if len(lines) > 0 {
+		fmt.Fprintf(out, "\n%s\n", strings.Join(lines, "\n"))
+	}
 }
 
 // choosePlans sets the plans that are compared, and returns the names of those made up.

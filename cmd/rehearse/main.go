@@ -50,6 +50,6 @@ Exit status: 0 verified, 1 a promise was broken, 2 the input is wrong,
 		SilenceErrors: true,
 	}
 	root.AddCommand(initCommand(), verifyCommand(), planCommand(), stepsCommand(), doctorCommand(), knownBadCommand(), cloudwatchCommand())
-	root.AddCommand(alarmsCommand(), conformanceCommand(), compareCommand())
+	root.AddCommand(alarmsCommand(), conformanceCommand(), compareCommand(), scheduleCommand())
 	return root
 }
