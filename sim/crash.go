@@ -77,7 +77,9 @@ func (s *Stage) planCrashLoop(b *batch, p *present) {
 }
 
 // planMemory plans when the replicas of v that leak the most reach their limit.
-// It is called whenever something happened; earlier plans are void.
+// It is called whenever something happened; a plan for another instant is void then.
+// One for the same instant stays: were it made anew, two of them a nanosecond apart
+// would put each other off for ever.
 func (s *Stage) planMemory(v *version) {
 	each := s.leakRate(v)
 	if each == 0 || s.MemoryLimit == 0 {
@@ -90,9 +92,14 @@ func (s *Stage) planMemory(v *version) {
 		}
 	}
 	room := float64(s.MemoryLimit-s.Model.Memory) - fullest
+	wait := max(time.Duration(room/each*float64(time.Second)), time.Microsecond)
+	if due := s.now() + wait; v.full > s.now() && (due-v.full).Abs() <= time.Microsecond {
+		return
+	}
+	v.full = s.now() + wait
 	v.memory++
 	plan := v.memory
-	s.after(max(time.Duration(room/each*float64(time.Second)), time.Microsecond), func() {
+	s.after(wait, func() {
 		if v.memory == plan {
 			s.runOut(v)
 		}

@@ -415,3 +415,26 @@ func TestFailuresAddUp(t *testing.T) {
 	assert.Greater(t, got.P99, 200*time.Millisecond)
 	assert.Greater(t, got.P50, 100*time.Millisecond)
 }
+
+// Two plans for when memory runs out, a nanosecond apart, put each other off for ever:
+// release time went on by a microsecond for each two events.
+func TestMemoryRunsOutWhenSomethingHappensJustBefore(t *testing.T) {
+	setup := shop(t)
+	// 2,560 bytes of each of 100 requests a second fill 104 MiB in 425.984 s.
+	v2 := stage.Version{Name: "v2", Simulated: []stage.Failure{{Kind: stage.MemoryLeak, Version: "v2", PerRequest: 2560}}}
+	for _, before := range []time.Duration{1, 2, 500, 999, 1000, 1001, 1999} {
+		setup.Versions["v2"] = v2
+		s, err := sim.New(t.Context(), sim.Options{Setup: setup})
+		require.NoError(t, err)
+		require.NoError(t, s.Deploy(t.Context(), v2))
+		require.NoError(t, s.Shift(t.Context(), stage.Shares{"v2": 100}))
+		full := time.Duration(float64(setup.MemoryLimit-setup.Model.Memory) / 2560 / 100 * float64(time.Second))
+		wait(t, s, full-before)
+		events := 0
+		_, err = s.Wait(t.Context(), time.Minute, func(*stage.History) bool { events++; return events > 1000 })
+		require.NoError(t, err)
+		require.Less(t, events, 1000, "something happens without end %d ns before memory runs out", before)
+		assert.Equal(t, 2, count(s, stage.Exited, "v2"), "%d ns before", before)
+		require.NoError(t, s.Close(t.Context()))
+	}
+}

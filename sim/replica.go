@@ -11,14 +11,15 @@ import (
 type version struct {
 	spec    stage.Version
 	batches []*batch
-	own     []*present // what it does wrong by itself
-	present []*present // and what was injected: all that it suffers, in order
-	manner  manner     // what comes of that
-	share   float64    // percent of the traffic
-	exposed bool       // it has taken traffic
-	gone    bool       // it was retired
-	memory  int        // counts the plans for when memory runs out; older ones are void
-	group   *group     // the balancer's target group that it is in
+	own     []*present    // what it does wrong by itself
+	present []*present    // and what was injected: all that it suffers, in order
+	manner  manner        // what comes of that
+	share   float64       // percent of the traffic
+	exposed bool          // it has taken traffic
+	gone    bool          // it was retired
+	memory  int           // counts the plans for when memory runs out; older ones are void
+	full    time.Duration // when the last of them has it run out
+	group   *group        // the balancer's target group that it is in
 }
 
 // A batch is the replicas of a version that were started together. They meet the

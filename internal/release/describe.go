@@ -16,7 +16,7 @@ const width = 80
 // Describe prints the plan as people read it, in at most 80 columns. What the
 // facts do not tell is left out.
 func (p *Plan) Describe(w io.Writer, f Facts) {
-	d := &description{plan: p, facts: f, watched: p.watched(f)}
+	d := &description{plan: p, facts: f, watched: p.Watched(f)}
 	d.head()
 	d.checks()
 	d.steps()

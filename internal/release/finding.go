@@ -59,10 +59,10 @@ type Facts struct {
 	Smoke        *int     // how many smoke requests there are
 }
 
-// watched is the metric alarms that the plan watches, by themselves or in the rules of
+// Watched is the metric alarms that the plan watches, by themselves or in the rules of
 // composite alarms, where they are known and can be judged, ready to be asked how fast
 // they detect. A composite alarm follows its children at once.
-func (p *Plan) watched(f Facts) []*alarm.Compiled {
+func (p *Plan) Watched(f Facts) []*alarm.Compiled {
 	var out []*alarm.Compiled
 	seen := map[string]bool{}
 	for _, name := range p.Alarms {

@@ -14,7 +14,7 @@ import (
 
 // Lint says what is wrong or unwise in the plan, in the order of its lines.
 func (p *Plan) Lint(f Facts) []Finding {
-	l := &linter{plan: p, facts: f, watched: p.watched(f)}
+	l := &linter{plan: p, facts: f, watched: p.Watched(f)}
 	l.shares()
 	l.rolling()
 	l.alarms()

@@ -60,6 +60,11 @@ func (w *Window) Closed(t time.Time) string {
 	return ""
 }
 
+// Frozen says whether t falls into one of the window's freezes.
+func (w *Window) Frozen(t time.Time) bool {
+	return w != nil && slices.ContainsFunc(w.Freeze, func(f Freeze) bool { return f.holds(t.In(w.Zone)) })
+}
+
 // Next is the first moment from t on at which the window is open. It reports
 // false when there is none in the next two years.
 func (w *Window) Next(t time.Time) (time.Time, bool) {
@@ -180,6 +185,29 @@ func (r *reader) window(p *Plan) field {
 		slices.SortFunc(w.Days, func(a, b time.Weekday) int { return cmp.Compare((a+6)%7, (b+6)%7) })
 		p.Window = w
 	}
+}
+
+// ParseWindow makes a window of what a person writes: days such as "Mon" (none is every
+// day), hours such as "09:00-18:00" and a zone such as "Asia/Tokyo".
+func ParseWindow(days []string, hours, zone string) (*Window, error) {
+	w := &Window{}
+	for _, text := range days {
+		d, err := parseDay(strings.TrimSpace(text))
+		if err != nil {
+			return nil, err
+		}
+		w.Days = append(w.Days, d)
+	}
+	slices.SortFunc(w.Days, func(a, b time.Weekday) int { return cmp.Compare((a+6)%7, (b+6)%7) })
+	fromTo, err := parseHours(hours)
+	if err != nil {
+		return nil, err
+	}
+	if w.From, w.To = fromTo[0], fromTo[1]; w.From >= w.To {
+		return nil, fmt.Errorf("%q end as they begin, or before: the hours are of one day, up to 24:00", hours)
+	}
+	w.Zone, err = parseZone(zone)
+	return w, err
 }
 
 func parseDay(s string) (time.Weekday, error) {
