@@ -12,13 +12,15 @@ TAGS     ?=
 THOROUGH ?=
 CONTAINER_TAGS := $(if $(THOROUGH),,~@thorough)
 FEATURES ?=
+VERSION  ?=
+CHECK_STAGE ?= containers
 
 GO       ?= go
 REHEARSE := bin/rehearse
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help verify test test-containers knownbad bench fuzz lint race doctor plan steps build clean
+.PHONY: help verify test test-containers knownbad bench fuzz lint race doctor plan check steps build clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,7 +55,7 @@ fuzz: ## each parser for a short while
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10s $$p || exit 1; done; done
 
 lint: ## gofmt, vet, staticcheck, golangci-lint
-	@unformatted=$$(gofmt -l cmd features fixtures internal sim steps 2>/dev/null); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l cmd features fixtures internal sim specs steps 2>/dev/null); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
 	$(GO) vet ./... && $(GO) vet -tags containers ./...
 	$(GO) run $(STATICCHECK) -tags containers ./...
 	$(GO) run $(GOLANGCI_LINT) run --build-tags containers ./...
@@ -64,8 +66,11 @@ doctor: build ## what a rehearsal needs of this machine, and what is missing
 plan: build ## the shop's release plan, as people read it
 	@$(REHEARSE) plan --file $(FILE)
 
+check: build ## may VERSION be released? (CHECK_STAGE=sim|containers)
+	@$(REHEARSE) check --file $(FILE) --stage $(CHECK_STAGE) --seed $(SEED) --pace $(PACE) $(VERSION)
+
 steps: build ## every phrase, in English and Japanese
-	@$(REHEARSE) steps
+	@$(REHEARSE) steps --file $(FILE)
 
 clean:
 	rm -rf bin $(REPORT)

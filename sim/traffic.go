@@ -24,6 +24,7 @@ type answers struct {
 	acknowledged, lost int64 // writes
 	times              []timed
 	onTime             []timed // by the time that is added to the service's own
+	answered           int     // where in times the answers that came in time begin
 }
 
 // timed is how many requests took that long.
@@ -63,7 +64,7 @@ func (s *Stage) remember(v *version, d time.Duration) {
 // serve draws how v's users fared in [from, to).
 func (s *Stage) serve(v *version, from, to time.Duration) {
 	a := &s.scratch
-	*a = answers{times: a.times[:0], onTime: a.onTime[:0]}
+	*a = answers{times: a.times[:0], onTime: a.onTime[:0], answered: -1}
 	a.requests = poisson(s.chance, s.Traffic.Rate*v.share/100*(to-from).Seconds())
 	switch {
 	case a.requests == 0:
@@ -80,9 +81,10 @@ func (s *Stage) serve(v *version, from, to time.Duration) {
 		s.answer(v, a)
 	}
 	s.acknowledge(a)
+	latencies := a.latencies() // before they are put in order
 	p50, p99 := a.percentiles()
 	s.history.Record(stage.Event{Kind: stage.Served, Version: v.spec.Name, Traffic: &stage.Traffic{
-		From: from, To: to, Requests: a.requests, Failed: a.failed, Acknowledged: a.acknowledged, P50: p50, P99: p99,
+		From: from, To: to, Requests: a.requests, Failed: a.failed, Acknowledged: a.acknowledged, P50: p50, P99: p99, Latencies: latencies,
 	}})
 	s.monitor.served(s, v, from, a)
 }
@@ -126,6 +128,7 @@ func (s *Stage) answer(v *version, a *answers) {
 			a.lost += binomial(s.chance, goodInTime, k.loses)
 		}
 	}
+	a.answered = len(a.times)
 	for _, class := range a.onTime {
 		s.answers.spread(s.chance, class.n, s.patience()-class.took, func(value time.Duration, n int64) {
 			a.times = append(a.times, timed{class.took + value, n})
@@ -175,6 +178,18 @@ func (s *Stage) acknowledge(a *answers) {
 	}
 	w.Acknowledged += a.acknowledged
 	w.Lost += a.lost
+}
+
+// latencies is the histogram of the answers that came in time.
+func (a *answers) latencies() stage.Latencies {
+	if a.answered < 0 || a.answered == len(a.times) {
+		return nil
+	}
+	counts := make([]stage.LatencyCount, 0, len(a.times)-a.answered)
+	for _, t := range a.times[a.answered:] {
+		counts = append(counts, stage.LatencyCount{Took: t.took, N: t.n})
+	}
+	return stage.LatenciesOf(counts)
 }
 
 // percentiles puts times in order and finds the median and the 99th percentile.

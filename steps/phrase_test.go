@@ -23,8 +23,10 @@ func TestEveryPhraseReadsInBothLanguagesAndInNoOtherWay(t *testing.T) {
 			}
 			assert.Len(t, readAs, 1, "%q", text)
 		}
-		_, inEnglish, kinds := compile(p.English)
-		_, inJapanese, kindsJapanese := compile(p.Japanese)
+		_, inEnglish, kinds, err := compile(p.English)
+		require.NoError(t, err)
+		_, inJapanese, kindsJapanese, err := compile(p.Japanese)
+		require.NoError(t, err)
 		sorted := func(s []string) []string { return slices.Sorted(slices.Values(s)) }
 		assert.Equal(t, sorted(inEnglish), sorted(inJapanese), "the gaps of %q", p.English)
 		assert.Equal(t, sorted(kinds), sorted(kindsJapanese), "the types of the gaps of %q", p.English)

@@ -38,6 +38,7 @@ func releasePhrases() []Phrase {
 		{"Then", `the release is rolled back because of an alarm`, `リリースは警報によってロールバックされる`, because(release.RolledBack, release.CauseAlarm)},
 		{"Then", `the release is rolled back because of a failed health check`, `リリースはヘルスチェックの失敗によってロールバックされる`, because(release.RolledBack, release.CauseHealth)},
 		{"Then", `the release is rolled back because of its test traffic`, `リリースは試験要求の失敗によってロールバックされる`, because(release.RolledBack, release.CauseTest)},
+		{"Then", `the release is rolled back because of the check at a shift`, `リリースは切り替え前後の確認の失敗によってロールバックされる`, because(release.RolledBack, release.CauseShift)},
 		{"Then", `the release is rolled back because of the check after it`, `リリースはリリース後の確認の失敗によってロールバックされる`, because(release.RolledBack, release.CauseAfter)},
 		{"Then", `the release is rolled back by hand`, `リリースは手動でロールバックされる`, because(release.RolledBack, release.CauseByHand)},
 		{"Then", `the release is refused before it starts`, `リリースは始まる前に止められる`, because(release.Refused, release.CauseBefore)},

@@ -16,6 +16,8 @@ import (
 	messages "github.com/cucumber/messages/go/v34"
 
 	"rehearsal/internal/project"
+	"rehearsal/internal/release"
+	"rehearsal/internal/stage"
 )
 
 // A Spec is one scenario (or one row of an outline), read and checked.
@@ -29,6 +31,7 @@ type Spec struct {
 	Tags     []string // with their @
 	Steps    []string
 	Alarms   []string // every alarm that it mentions
+	meant    []string // Steps, with the team's own words replaced by the built-in ones
 }
 
 // Where is file:line.
@@ -60,7 +63,10 @@ func ReadSpecs(p *project.Project, paths []string, tags string) ([]*Spec, error)
 	if err != nil {
 		return nil, err
 	}
-	c := &checker{project: p, forms: forms()}
+	c := &checker{project: p}
+	if c.forms, _, err = vocabulary(p); err != nil {
+		return nil, err
+	}
 	var all []*Spec
 	for _, f := range files {
 		all = append(all, c.read(f)...)
@@ -112,6 +118,7 @@ type checker struct {
 	project *project.Project
 	forms   []form
 	errs    []error
+	guest   bool // of a suite with steps of its own: what reads as no phrase may be one of them
 }
 
 func (c *checker) fail(file string, line int64, format string, args ...any) {
@@ -206,6 +213,9 @@ func (c *checker) step(s *Spec, line int64, text string) {
 	}
 	switch len(found) {
 	case 0:
+		if c.guest {
+			return
+		}
 		c.fail(s.File, line, "no phrase reads %q; the nearest is %q; `rehearse steps` lists all", text, nearest(c.forms, text))
 		return
 	case 1:
@@ -214,6 +224,13 @@ func (c *checker) step(s *Spec, line int64, text string) {
 		return
 	}
 	f := found[0]
+	for _, text := range f.means {
+		c.step(s, line, f.fill(text, args))
+	}
+	if f.means != nil {
+		return // what is in its gaps was looked at there
+	}
+	s.meant = append(s.meant, text)
 	set := c.project.Setup
 	for i, name := range f.names {
 		v := args[name]
@@ -232,6 +249,21 @@ func (c *checker) step(s *Spec, line int64, text string) {
 			for _, d := range set.Dependencies {
 				known = append(known, d.Name)
 			}
+		case "compose":
+			known = c.project.Compose.ServiceNames()
+		case "check":
+			c.before(s, line, v)
+			continue
+		case "json":
+			if err := (stage.JSONValue{Path: v, Test: stage.JSONIs}).Validate(); err != nil {
+				c.fail(s.File, line, "%v", err)
+			}
+			continue
+		case "command":
+			if words := args.Words(name); len(words) == 0 || words[0] == "" {
+				c.fail(s.File, line, "%s is not a command: write it as a list of words, such as [\"/shop\", \"migrate\"]; no shell reads it", v)
+			}
+			continue
 		case "percent":
 			if p := args.Percent(name); p > 100 {
 				c.fail(s.File, line, "%s %%: a share is from 0 %% to 100 %%", v)
@@ -253,8 +285,31 @@ func (c *checker) step(s *Spec, line int64, text string) {
 			continue
 		}
 		if !slices.Contains(known, v) {
-			c.fail(s.File, line, "there is no %s %q in %s: %s", f.types[i], v, c.project.File, nearestName(v, known))
+			what := f.types[i]
+			switch what {
+			case "stable":
+				what = "version"
+			case "compose":
+				what = "service"
+			}
+			c.fail(s.File, line, "there is no %s %q in %s: %s", what, v, c.project.File, nearestName(v, known))
 		}
+	}
+}
+
+// before holds the name of a check against those that there are.
+func (c *checker) before(s *Spec, line int64, name string) {
+	b, err := release.ParseBefore(name)
+	all := release.AllBefore(&c.project.Setup)
+	switch {
+	case err != nil:
+		c.fail(s.File, line, "%v", err)
+	case !slices.Contains(all, b):
+		names := make([]string, len(all))
+		for i, one := range all {
+			names[i] = one.String()
+		}
+		c.fail(s.File, line, "%s has nothing to check %q by: %s", c.project.File, name, nearestName(name, names))
 	}
 }
 

@@ -85,6 +85,10 @@ func (s *Suite) Run(ctx context.Context, specs []*Spec, paths []string, tags str
 	if len(byPlace) == 0 {
 		return nil, nil
 	}
+	all, _, err := vocabulary(s.Project)
+	if err != nil {
+		return nil, err
+	}
 	formats := "progress"
 	if s.Report != "" {
 		if err := os.MkdirAll(filepath.Join(s.Report, "histories"), 0o755); err != nil {
@@ -103,43 +107,17 @@ func (s *Suite) Run(ctx context.Context, specs []*Spec, paths []string, tags str
 			Paths: featurePaths(paths), Tags: s.tags(tags), DefaultContext: ctx,
 		},
 		ScenarioInitializer: func(sc *godog.ScenarioContext) {
-			w := &World{suite: s, setup: s.Project.Setup}
-			var began time.Time
-			step := ""
-			sc.Before(func(ctx context.Context, p *godog.Scenario) (context.Context, error) {
-				began = clock.Wall()
-				w.spec = byPlace[fmt.Sprintf("%s:%d", p.Uri, p.Location.Line)]
-				if w.spec == nil {
-					return ctx, fmt.Errorf("%s:%d: the scenario %q was not selected and is run all the same", p.Uri, p.Location.Line, p.Name)
+			s.scenario(sc, all, func(p *godog.Scenario) (*Spec, error) {
+				spec := byPlace[fmt.Sprintf("%s:%d", p.Uri, p.Location.Line)]
+				if spec == nil {
+					return nil, fmt.Errorf("%s:%d: the scenario %q was not selected and is run all the same", p.Uri, p.Location.Line, p.Name)
 				}
-				return ctx, nil
-			})
-			sc.StepContext().Before(func(ctx context.Context, st *godog.Step) (context.Context, error) {
-				if !w.over { // steps that are skipped after a failure come here too
-					step = st.Text
-					s.notify(Notice{Spec: w.spec, Step: step})
-				}
-				return ctx, nil
-			})
-			sc.After(func(ctx context.Context, _ *godog.Scenario, err error) (context.Context, error) {
-				w.over = true
-				after := w.end(ctx, err)
-				if err == nil {
-					err = after
-				} else if after != nil && !errors.Is(after, err) {
-					err = fmt.Errorf("%w; and %w", err, after)
-				}
-				r := s.result(w, err)
-				r.Took, r.Step = clock.Since(began), step
+				return spec, nil
+			}, func(r *Result) {
 				mu.Lock()
+				defer mu.Unlock()
 				results = append(results, r)
-				mu.Unlock()
-				s.notify(Notice{Spec: w.spec, Result: r})
-				return ctx, after
 			})
-			for _, f := range forms() {
-				registerForm(sc, f, w)
-			}
 		},
 	}
 	status := suite.Run()
@@ -151,6 +129,49 @@ func (s *Suite) Run(ctx context.Context, specs []*Spec, paths []string, tags str
 	}
 	return results, nil
 }
+
+// scenario registers every phrase for one scenario of godog's, and what is done before
+// and after it. specOf finds what was read of it; done gets what came of it.
+func (s *Suite) scenario(sc *godog.ScenarioContext, all []form, specOf func(*godog.Scenario) (*Spec, error), done func(*Result)) {
+	w := &World{suite: s, setup: s.Project.Setup}
+	var began time.Time
+	step := ""
+	sc.Before(func(ctx context.Context, p *godog.Scenario) (_ context.Context, err error) {
+		began = clock.Wall()
+		w.spec, err = specOf(p)
+		return context.WithValue(ctx, worldKey{}, w), err
+	})
+	sc.StepContext().Before(func(ctx context.Context, st *godog.Step) (context.Context, error) {
+		if !w.over { // steps that are skipped after a failure come here too
+			step = st.Text
+			s.notify(Notice{Spec: w.spec, Step: step})
+		}
+		return ctx, nil
+	})
+	sc.After(func(ctx context.Context, _ *godog.Scenario, err error) (context.Context, error) {
+		w.over = true
+		if w.spec == nil { // it was refused before it began
+			return ctx, nil
+		}
+		after := w.end(ctx, err)
+		if err == nil {
+			err = after
+		} else if after != nil && !errors.Is(after, err) {
+			err = fmt.Errorf("%w; and %w", err, after)
+		}
+		r := s.result(w, err)
+		r.Took, r.Step = clock.Since(began), step
+		done(r)
+		s.notify(Notice{Spec: w.spec, Result: r})
+		return ctx, after
+	})
+	for _, f := range all {
+		registerForm(sc, f, w)
+	}
+}
+
+// worldKey is where a scenario's context has its World.
+type worldKey struct{}
 
 // registerForm hands godog a function with as many parameters as the phrase has
 // gaps, since it counts them.

@@ -41,6 +41,11 @@ func usersPhrases() []Phrase {
 			func(_ context.Context, w *World, a Args) error {
 				return w.find(check.RestoredWithin(w.history(), w.released, a.Duration("within")))
 			}},
+		{"Then", `version {version} answers as fast as {stable} (a slowdown above {percent} would be noticed)`,
+			`版 {version} は版 {stable} と同じ速さで応答する（{percent}を超える遅れは見逃さない）`,
+			func(_ context.Context, w *World, a Args) error {
+				return w.find(check.AsFast(w.history(), a.Text("version"), a.Text("stable"), a.Percent("percent")))
+			}},
 		{"Then", `no acknowledged order is lost or doubled`,
 			`受け付けた注文は1件も失われず、重複もしない`,
 			func(ctx context.Context, w *World, _ Args) error {

@@ -130,9 +130,7 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 		}
 		switch name {
 		case Simulated:
-			suite.Raise = func(ctx context.Context, setup stage.Setup, seed uint64, sink io.Writer) (stage.Stage, error) {
-				return sim.New(ctx, sim.Options{Setup: setup, Seed: seed, Sink: sink})
-			}
+			suite.Raise = simulate
 		case Containers:
 			engine, err := r.Engine(ctx)
 			if err != nil {
@@ -145,11 +143,7 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 				continue
 			}
 			suite.Parallel = r.Parallel
-			suite.Raise = func(ctx context.Context, setup stage.Setup, seed uint64, sink io.Writer) (stage.Stage, error) {
-				return containers.New(ctx, engine, containers.Options{
-					Setup: setup, Compose: r.Project.Compose, Images: images, Pace: r.Pace, Keep: r.Keep, CloudWatch: r.CloudWatch, Sink: sink, Progress: r.Progress, Seed: seed,
-				})
-			}
+			suite.Raise = r.contain(engine, images)
 		}
 		results, err := suite.Run(ctx, specs, r.Features, tags)
 		v.Results = append(v.Results, results...)
@@ -166,6 +160,20 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 	})
 	v.compare(r.Project.Tolerance)
 	return v, ctx.Err()
+}
+
+// simulate raises a simulated stage.
+func simulate(ctx context.Context, setup stage.Setup, seed uint64, sink io.Writer) (stage.Stage, error) {
+	return sim.New(ctx, sim.Options{Setup: setup, Seed: seed, Sink: sink})
+}
+
+// contain raises container stages in the engine.
+func (r Rehearsal) contain(engine *containers.Engine, images *containers.Images) func(context.Context, stage.Setup, uint64, io.Writer) (stage.Stage, error) {
+	return func(ctx context.Context, setup stage.Setup, seed uint64, sink io.Writer) (stage.Stage, error) {
+		return containers.New(ctx, engine, containers.Options{
+			Setup: setup, Compose: r.Project.Compose, Images: images, Pace: r.Pace, Keep: r.Keep, CloudWatch: r.CloudWatch, Sink: sink, Progress: r.Progress, Seed: seed,
+		})
+	}
 }
 
 // compare lays the two stages side by side for each scenario that ran to its end
@@ -196,7 +204,7 @@ func (r Rehearsal) images(ctx context.Context, e *containers.Engine, specs []*Sp
 	unused := map[string]bool{}
 	for name, v := range r.Project.Setup.Versions {
 		unused[v.Image] = !slices.ContainsFunc(specs, func(s *Spec) bool {
-			return s.On(Containers) && slices.ContainsFunc(s.Steps, func(t string) bool { return strings.Contains(t, `"`+name+`"`) })
+			return s.On(Containers) && slices.ContainsFunc(s.meant, func(t string) bool { return strings.Contains(t, `"`+name+`"`) })
 		})
 	}
 	needed := slices.DeleteFunc(r.Project.Images(), func(ref string) bool { return unused[ref] })

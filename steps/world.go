@@ -31,6 +31,9 @@ type World struct {
 	sink       io.Closer        // of its history; nil when that is not written down
 	released   string           // the version of the When
 	outcome    *release.Outcome
+	before     []Checked // of the When that checks a version
+	asked      *asking   // of the last When that asks something
+	prepared   bool      // what the Givens break is broken
 	undetected bool
 	audited    bool
 	over       bool // the scenario has ended
@@ -181,38 +184,57 @@ func (w *World) version(name string) (stage.Version, error) {
 	return v, nil
 }
 
+// prepare raises the stage and breaks what the Givens say, once.
+func (w *World) prepare(ctx context.Context) error {
+	if err := w.raise(ctx); err != nil {
+		return err
+	}
+	if w.prepared {
+		return nil
+	}
+	w.prepared = true
+	for _, f := range w.fails {
+		if err := w.stage.Inject(ctx, f); err != nil {
+			return fmt.Errorf("injecting %v: %w", f, err)
+		}
+	}
+	return nil
+}
+
+// versions is what a release of the version with that name is about.
+func (w *World) versions(name string) (vs release.Versions, err error) {
+	if vs.New, err = w.version(name); err != nil {
+		return vs, err
+	}
+	if w.stable != "" {
+		s, err := w.version(w.stable)
+		if err != nil {
+			return vs, err
+		}
+		vs.Stable = &s
+	}
+	return vs, nil
+}
+
 // release carries out plan for version, on a stage whose failures are prepared,
 // and then lets the users' service settle.
 func (w *World) release(ctx context.Context, version string, plan *release.Plan) error {
 	if w.outcome != nil {
 		return &InputError{"the scenario releases twice: one When, one behaviour; write a second scenario"}
 	}
-	if err := w.raise(ctx); err != nil {
+	if err := w.prepare(ctx); err != nil {
 		return err
 	}
-	v, err := w.version(version)
+	vs, err := w.versions(version)
 	if err != nil {
 		return err
 	}
 	w.released = version
-	for _, f := range w.fails {
-		if err := w.stage.Inject(ctx, f); err != nil {
-			return fmt.Errorf("injecting %v: %w", f, err)
-		}
-	}
 	for _, l := range w.later {
 		w.stage.Plan(l.failure, l.moment, l.lasts)
 	}
 	if w.byHand != nil {
 		w.stage.Wake(*w.byHand)
-	}
-	vs := release.Versions{New: v}
-	if w.stable != "" {
-		s, err := w.version(w.stable)
-		if err != nil {
-			return err
-		}
-		vs.Stable = &s
 	}
 	out, err := release.Run(ctx, w.stage, plan, vs, release.Options{RollBack: w.orders()})
 	w.outcome = &out

@@ -178,3 +178,39 @@ func TestPlanPrintsThePlanAndLintsIt(t *testing.T) {
 	assert.Equal(t, 2, status, out)
 	assert.Contains(t, out, "release.yaml:6")
 }
+
+func TestStepsListsTheTeamsOwnWordsToo(t *testing.T) {
+	out, status := run(t, nil, "steps", "--file", "../../fixtures/rehearsal.yaml")
+	require.Equal(t, 0, status, out)
+	assert.Contains(t, out, `Then the shop window of "v2" shows prices`)
+	assert.Contains(t, out, `ならば 版 "v2" の商品一覧に価格が表示されている`)
+	assert.Contains(t, out, "stands for: a customer asks GET /products of version {version}")
+	file := shop(t)
+	spoil(t, filepath.Join(filepath.Dir(file), "phrases.yaml"), "the answer is 201", "the answer is good")
+	out, status = run(t, nil, "steps", "--file", file)
+	assert.Equal(t, 2, status, out)
+	assert.Equal(t, 1, strings.Count(out, `phrases.yaml:15: no built-in phrase reads "the answer is good"`), "once, though it is said in two languages: %s", out)
+}
+
+func TestCheckSaysWhetherAVersionMayBeReleased(t *testing.T) {
+	file := shop(t)
+	out, status := run(t, nil, "check", "--file", file, "--stage", "sim", "v2")
+	require.Equal(t, 0, status, out)
+	assert.Contains(t, out, "READY: v2 may be released")
+	for _, check := range []string{"connection to database", "connection to payments", "migrations", "contract of payments", "rollback artefact", "room", "alarms"} {
+		assert.Contains(t, out, "ok   "+check)
+	}
+	spoil(t, file, "  v2: {image: \"shop:v2\"}", "  v2: {image: \"shop:v2\", migration: \"003\"}")
+	out, status = run(t, nil, "check", "--file", file, "--stage", "sim", "v2")
+	assert.Equal(t, 1, status, out)
+	assert.Contains(t, out, `FAIL migrations`)
+	assert.Contains(t, out, `database is at "002", and v2 needs "003"`)
+	assert.Contains(t, out, "NOT READY: v2 must not be released")
+	for _, args := range [][]string{{"v9"}, {"v1"}, nil, {"v2", "--stage", "both"}, {"v2", "--stage", "moon"}, {"v2", "--stable", "v9"}, {"v2", "--pace", "0"}} {
+		out, status = run(t, nil, append([]string{"check", "--file", file, "--stage", "sim"}, args...)...)
+		assert.Equal(t, 2, status, "%q: %s", args, out)
+	}
+	out, status = run(t, []string{"DOCKER_HOST=unix:///nonexistent/docker.sock", "REHEARSAL_INSTALL_DOCKER=no"}, "check", "--file", file, "v2")
+	assert.Equal(t, 3, status, out)
+	assert.Contains(t, out, "INCONCLUSIVE: no Docker engine can be reached")
+}

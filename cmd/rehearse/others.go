@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -48,19 +49,55 @@ func planCommand() *cobra.Command {
 }
 
 func stepsCommand() *cobra.Command {
-	return &cobra.Command{
+	var file string
+	c := &cobra.Command{
 		Use:   "steps",
 		Short: "List every phrase that a scenario may use, in English and Japanese, with an example",
-		Args:  cobra.NoArgs,
+		Long: `Lists every built-in phrase, in English and Japanese, with an example, and the
+phrases of the team, which the file named as "phrases" in rehearsal.yaml makes of them.`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			w := c.OutOrStdout()
-			for _, p := range steps.Phrases() {
+			list := func(p steps.Phrase) {
 				en, ja := p.Examples()
-				fmt.Fprintf(w, "%s %s\n%s %s\n  %s %s\n  %s %s\n\n", p.Keyword, p.English, p.KeywordJapanese(), p.Japanese, p.Keyword, en, p.KeywordJapanese(), ja)
+				for _, form := range [][3]string{{p.Keyword, p.English, en}, {p.KeywordJapanese(), p.Japanese, ja}} {
+					if form[1] != "" {
+						fmt.Fprintf(w, "%s %s\n", form[0], form[1])
+					}
+				}
+				for _, form := range [][3]string{{p.Keyword, p.English, en}, {p.KeywordJapanese(), p.Japanese, ja}} {
+					if form[1] != "" {
+						fmt.Fprintf(w, "  %s %s\n", form[0], form[2])
+					}
+				}
+			}
+			for _, p := range steps.Phrases() {
+				list(p)
+				fmt.Fprintln(w)
+			}
+			if _, err := os.Stat(file); err != nil && !c.Flags().Changed("file") {
+				return nil // the built-in phrases need no rehearsal
+			}
+			p, err := project.Load(c.Context(), file)
+			if err != nil {
+				return err
+			}
+			own, err := steps.TeamPhrases(p)
+			if err != nil {
+				return err
+			}
+			for _, p := range own {
+				list(p.Phrase)
+				for _, text := range p.Means {
+					fmt.Fprintf(w, "    stands for: %s\n", text)
+				}
+				fmt.Fprintln(w)
 			}
 			return nil
 		},
 	}
+	c.Flags().StringVarP(&file, "file", "f", "rehearsal.yaml", "the rehearsal whose phrases are listed too, where there is one")
+	return c
 }
 
 func doctorCommand() *cobra.Command {

@@ -3,6 +3,7 @@
 // never changes anything, and knows nothing of the stage that the history is of.
 //
 // detect.go asks about alarms, users.go about the users' requests and writes,
+// performance.go compares how fast two versions answer (ranks.go has the statistics),
 // invariant.go holds what must be true after every scenario, compare.go lays the
 // prediction beside the measurement.
 package check

@@ -34,6 +34,16 @@ func (s *Stage) Probe(ctx context.Context, p stage.Probe) (err error) {
 		said, err = s.probeDependency(ctx, p)
 	case stage.ProbeSmoke:
 		said, err = s.probeSmoke(ctx, p)
+	case stage.ProbeMigrations:
+		said, err = s.probeMigrations(ctx, p)
+	case stage.ProbeContract:
+		said, err = s.probeContract(ctx, p)
+	case stage.ProbeRollback:
+		said, err = s.probeRollback(ctx, p)
+	case stage.ProbeRoom:
+		said, err = s.probeRoom(ctx, p)
+	case stage.ProbeRequest, stage.ProbeQuery, stage.ProbeCommand:
+		return fmt.Errorf("a %s is asked for its answer, by Ask", p.Kind)
 	default:
 		return fmt.Errorf("unknown probe %q", p.Kind)
 	}
@@ -54,37 +64,62 @@ func failed(p stage.Probe, format string, args ...any) error {
 	return fmt.Errorf("%w: %v: %w", stage.ErrProbe, p, fmt.Errorf(format, args...))
 }
 
-// probeDependency connects as the version would: with its variables, by its route.
-// Without a version it connects as the compose file says, straight.
-func (s *Stage) probeDependency(ctx context.Context, p stage.Probe) (string, error) {
-	d, ok := s.setup.Dependency(p.Dependency)
+// A way is how a version, or the compose file, reaches a dependency.
+type way struct {
+	stage.Dependency
+	door        string // where this process reaches it
+	environment map[string]string
+}
+
+// wayTo is the way of the probe's version to a dependency: with its variables, by its
+// route. Without a version it is as the compose file says, straight. A dependency that
+// the variables do not lead to is an ErrProbe.
+func (s *Stage) wayTo(ctx context.Context, p stage.Probe, name string) (to way, err error) {
+	d, ok := s.setup.Dependency(name)
 	if !ok {
-		return "", fmt.Errorf("%v: %s has no such dependency", p, s.setup.Service)
+		return to, fmt.Errorf("%v: %s has no dependency %q", p, s.setup.Service, name)
 	}
-	door, environment := s.directPath(d), s.releasedEnvironment(nil)
+	to = way{d, s.directPath(d), s.releasedEnvironment(nil)}
 	if p.Version != "" {
-		way, err := s.routeOf(ctx, p.Version)
+		route, err := s.routeOf(ctx, p.Version)
 		if err != nil {
-			return "", err
+			return to, err
 		}
-		if door, err = s.door(way, d.Name); err != nil {
-			return "", err
+		if to.door, err = s.door(route, d.Name); err != nil {
+			return to, err
 		}
-		environment = s.environmentIn(p.Version)
+		to.environment = s.environmentIn(p.Version)
 	}
-	if err := s.pointsTo(d, environment); err != nil {
-		return "", failed(p, "%w", err)
+	if err := s.pointsTo(d, to.environment); err != nil {
+		return to, failed(p, "%w", err)
+	}
+	return to, nil
+}
+
+// inTime bounds a question; cause is err, or why there was no time for more.
+func inTime(ctx context.Context, within time.Duration) (_ context.Context, cancel func(), cause func(error) error) {
+	ctx, cancel = context.WithTimeoutCause(ctx, within, fmt.Errorf("no answer within %s", within))
+	return ctx, cancel, func(err error) error {
+		if why := context.Cause(ctx); err != nil && why != nil {
+			return why
+		}
+		return err
+	}
+}
+
+// probeDependency connects as the version would.
+func (s *Stage) probeDependency(ctx context.Context, p stage.Probe) (string, error) {
+	to, err := s.wayTo(ctx, p, p.Dependency)
+	if err != nil {
+		return "", err
 	}
 	began := clock.Wall()
-	ctx, cancel := context.WithTimeoutCause(ctx, probeWithin, fmt.Errorf("no answer within %s", probeWithin))
+	ctx, cancel, cause := inTime(ctx, probeWithin)
 	defer cancel()
-	if err := s.askDependency(ctx, d, door, environment); err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
-		return "", failed(p, "%w", err)
+	if err := s.askDependency(ctx, to.Dependency, to.door, to.environment); err != nil {
+		return "", failed(p, "%w", cause(err))
 	}
-	return fmt.Sprintf("%s answered after %s", d.Name, clock.Since(began).Round(time.Millisecond)), nil
+	return fmt.Sprintf("%s answered after %s", to.Name, clock.Since(began).Round(time.Millisecond)), nil
 }
 
 // environmentIn is the variables of the version as its replicas would get them,
@@ -143,36 +178,18 @@ func (s *Stage) probeSmoke(ctx context.Context, p stage.Probe) (string, error) {
 		return "", fmt.Errorf("%v: the setup has no smoke requests", p)
 	}
 	known := s.acknowledgedKeys()
+	began := clock.Wall()
 	for _, one := range s.setup.Smoke {
-		key := "smoke-" + strings.ToLower(rand.Text())
+		key := newKey()
 		acknowledged := key
 		if len(known) > 0 {
 			acknowledged = known[len(known)-1]
 		}
-		request := fillIn(one.Request, key, acknowledged)
-		within := one.Within
-		if within <= 0 {
-			within = s.setup.Traffic.Timeout
-		}
-		if within <= 0 {
-			within = probeWithin
-		}
-		ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("no answer within %s", within))
-		status, body, err := s.call(ctx, p.Version, request)
-		cause := context.Cause(ctx)
-		cancel()
-		name := fmt.Sprintf("%s (%s %s)", one.Name, request.Method, request.Path)
-		switch {
-		case err != nil && cause != nil:
-			return "", failed(p, "%s: %w", name, cause)
-		case err != nil:
-			return "", failed(p, "%s: %w", name, err)
-		case one.Expect != 0 && status != one.Expect:
-			return "", failed(p, "%s: answered %d, expected %d: %s", name, status, one.Expect, s.secrets.redact(shorten(body)))
-		case one.Expect == 0 && status >= 500:
-			return "", failed(p, "%s: answered %d: %s", name, status, s.secrets.redact(shorten(body)))
-		case !strings.Contains(body, one.Contains):
-			return "", failed(p, "%s: the answer does not contain %q: %s", name, one.Contains, s.secrets.redact(shorten(body)))
+		status, err := s.expect(ctx, p, one, fillIn(one.Request, key, acknowledged), s.setup.Traffic.Timeout, func(ctx context.Context, r stage.Request) (int, string, error) {
+			return s.call(ctx, p.Version, r)
+		})
+		if err != nil {
+			return "", err
 		}
 		if one.Write && status/100 == 2 {
 			known = append(known, key)
@@ -181,7 +198,32 @@ func (s *Stage) probeSmoke(ctx context.Context, p stage.Probe) (string, error) {
 			s.mu.Unlock()
 		}
 	}
-	return fmt.Sprintf("%d requests answered well", len(s.setup.Smoke)), nil
+	return fmt.Sprintf("%d requests answered well in %s", len(s.setup.Smoke), clock.Since(began).Round(time.Millisecond)), nil
+}
+
+func newKey() string { return "smoke-" + strings.ToLower(rand.Text()) }
+
+// expect sends one request and holds the answer against what is right. patience is how
+// long to wait where the request does not say; 0 is probeWithin.
+func (s *Stage) expect(ctx context.Context, p stage.Probe, one stage.SmokeRequest, r stage.Request, patience time.Duration,
+	send func(context.Context, stage.Request) (int, string, error)) (status int, err error) {
+	for _, d := range []time.Duration{patience, probeWithin} {
+		if one.Within <= 0 {
+			one.Within = d
+		}
+	}
+	name := fmt.Sprintf("%s (%s %s)", one.Name, r.Method, r.Path)
+	ctx, cancel, cause := inTime(ctx, one.Within)
+	defer cancel()
+	began := clock.Wall()
+	status, body, err := send(ctx, r)
+	if err != nil {
+		return status, failed(p, "%s: %w", name, cause(err))
+	}
+	if err := one.Wrong(stage.Answer{Status: status, Body: body, Took: clock.Since(began)}); err != nil {
+		return status, failed(p, "%s: %s: %s", name, s.secrets.redact(err.Error()), s.secrets.redact(shorten(body)))
+	}
+	return status, nil
 }
 
 func shorten(body string) string {

@@ -204,7 +204,13 @@ func (t *traffic) answer(r *vegeta.Result) {
 		t.mix.acknowledge(sent.key)
 	}
 	latency := max(r.End().Sub(sent.intended), 0)
-	t.counts.add(version, t.schedule.window(sent.intended), sent, latency, ok, acknowledged)
+	t.counts.add(version, t.schedule.window(sent.intended), sent, latency, byVersion(int(r.Code)), ok, acknowledged)
+}
+
+// byVersion says whether an answer is the version's own: none is not, and 502, 503 and
+// 504 are mostly the balancer's, which gives them faster or slower than any version.
+func byVersion(code int) bool {
+	return code != 0 && (code < http.StatusBadGateway || code > http.StatusGatewayTimeout)
 }
 
 // A trafficDoor is where requests leave for the balancer: what a request stands for

@@ -23,9 +23,10 @@ type trafficCount struct {
 	from, to                       time.Duration // release time of the first and last sent
 	requests, failed, acknowledged int
 	latencies                      []time.Duration
+	answered                       []stage.LatencyCount // by the version itself
 }
 
-func (c trafficCounts) add(version string, window int, r *trafficRequest, latency time.Duration, ok, acknowledged bool) {
+func (c trafficCounts) add(version string, window int, r *trafficRequest, latency time.Duration, answered, ok, acknowledged bool) {
 	group := trafficGroup{version, window, r.weight}
 	n := c[group]
 	if n == nil {
@@ -41,6 +42,9 @@ func (c trafficCounts) add(version string, window int, r *trafficRequest, latenc
 		n.acknowledged++
 	}
 	n.latencies = append(n.latencies, latency)
+	if answered {
+		n.answered = append(n.answered, stage.LatencyCount{Took: latency, N: 1})
+	}
 }
 
 // take takes out what was sent in windows before end, as events, in the order of
@@ -68,7 +72,7 @@ func (c trafficCounts) take(end int) []stage.Event {
 		events = append(events, stage.Event{Kind: stage.Served, Version: g.version, Traffic: &stage.Traffic{
 			From: n.from, To: n.to + 1,
 			Requests: times(n.requests), Failed: times(n.failed), Acknowledged: times(n.acknowledged),
-			P50: nearestRank(n.latencies, 50), P99: nearestRank(n.latencies, 99),
+			P50: nearestRank(n.latencies, 50), P99: nearestRank(n.latencies, 99), Latencies: stage.LatenciesOf(n.answered),
 		}})
 	}
 	return events

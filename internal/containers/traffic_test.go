@@ -368,7 +368,7 @@ func TestTrafficProgress(t *testing.T) {
 func TestTrafficOfOneWindow(t *testing.T) {
 	c := trafficCounts{}
 	add := func(version string, window int, weight float64, at time.Duration, ok bool) {
-		c.add(version, window, &trafficRequest{weight: weight, at: at}, time.Millisecond, ok, false)
+		c.add(version, window, &trafficRequest{weight: weight, at: at}, time.Millisecond, ok, ok, false)
 	}
 	add("v1", 1, 1, 9, true)
 	add("v1", 0, 60, 5, true)
@@ -381,6 +381,7 @@ func TestTrafficOfOneWindow(t *testing.T) {
 	}
 	assert.Equal(t, []string{"v2 from 6 to 8: 60 of 120 failed", "v1 from 1 to 2: 0 of 1 failed", "v1 from 5 to 6: 0 of 60 failed"}, got)
 	assert.Len(t, c, 1, "the next window stays")
+	assert.Equal(t, stage.Latencies{{Took: stage.LatencyOf(time.Millisecond), N: 1}}, c.take(2)[0].Traffic.Latencies, "what was measured, not what it stands for")
 }
 
 func TestTrafficLatencyCountsFromTheIntendedStart(t *testing.T) {

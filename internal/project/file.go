@@ -20,13 +20,15 @@ type yamlFile struct {
 	Plan     string   `yaml:"plan"`
 	Plans    []string `yaml:"plans"`
 	Features string   `yaml:"features"`
+	Phrases  string   `yaml:"phrases"`
 
 	Versions     map[string]yamlVersion    `yaml:"versions"`
 	Images       map[string]yamlImage      `yaml:"images"`
 	Health       yamlHealth                `yaml:"health"`
 	Dependencies map[string]yamlDependency `yaml:"dependencies"`
 	Traffic      yamlTraffic               `yaml:"traffic"`
-	Smoke        []yamlRequest             `yaml:"smoke"`
+	Smoke        yamlRequests              `yaml:"smoke"`
+	Migrations   *yamlMigrations           `yaml:"migrations"`
 	Monitoring   yamlMonitoring            `yaml:"monitoring"`
 	Simulation   yamlModel                 `yaml:"simulation"`
 	Tolerance    yamlTolerance             `yaml:"tolerance"`
@@ -36,6 +38,7 @@ type yamlVersion struct {
 	Image       string            `yaml:"image"`
 	Environment map[string]string `yaml:"environment"`
 	Replicas    whole             `yaml:"replicas"`
+	Migration   string            `yaml:"migration"`
 	Simulated   []yamlFailure     `yaml:"simulated"`
 }
 
@@ -75,13 +78,34 @@ type yamlHealth struct {
 }
 
 type yamlDependency struct {
-	Kind      string   `yaml:"kind"`
-	Port      whole    `yaml:"port"`
-	URL       string   `yaml:"url"`
-	Path      string   `yaml:"path"`
-	Requests  []string `yaml:"requests"`
-	Readiness bool     `yaml:"readiness"`
-	Calls     whole    `yaml:"calls"`
+	Kind      string       `yaml:"kind"`
+	Port      whole        `yaml:"port"`
+	URL       string       `yaml:"url"`
+	Path      string       `yaml:"path"`
+	Requests  []string     `yaml:"requests"`
+	Readiness bool         `yaml:"readiness"`
+	Calls     whole        `yaml:"calls"`
+	Contract  yamlRequests `yaml:"contract"`
+}
+
+type yamlMigrations struct {
+	Of     string `yaml:"of"`
+	Query  string `yaml:"query"`
+	Expect string `yaml:"expect"`
+}
+
+// yamlRequests is a list of requests, or the name of a file with such a list.
+type yamlRequests struct {
+	file string
+	list []yamlRequest
+}
+
+// UnmarshalYAML is the form that keeps the decoder's rule that unknown keys are wrong.
+func (q *yamlRequests) UnmarshalYAML(unmarshal func(any) error) error {
+	if unmarshal(&q.file) == nil {
+		return nil
+	}
+	return unmarshal(&q.list)
 }
 
 type yamlTraffic struct {
@@ -93,16 +117,18 @@ type yamlTraffic struct {
 }
 
 type yamlRequest struct {
-	Name     string            `yaml:"name"`
-	Weight   whole             `yaml:"weight"`
-	Method   string            `yaml:"method"`
-	Path     string            `yaml:"path"`
-	Headers  map[string]string `yaml:"headers"`
-	Body     string            `yaml:"body"`
-	Write    bool              `yaml:"write"`
-	Expect   whole             `yaml:"expect"`
-	Within   duration          `yaml:"within"`
-	Contains string            `yaml:"contains"`
+	Name     string               `yaml:"name"`
+	Weight   whole                `yaml:"weight"`
+	Method   string               `yaml:"method"`
+	Path     string               `yaml:"path"`
+	Headers  map[string]string    `yaml:"headers"`
+	Body     string               `yaml:"body"`
+	Write    bool                 `yaml:"write"`
+	Expect   whole                `yaml:"expect"`
+	Within   duration             `yaml:"within"`
+	Contains string               `yaml:"contains"`
+	JSON     map[string]yaml.Node `yaml:"json"`
+	Schema   string               `yaml:"schema"`
 }
 
 func (q yamlRequest) request() stage.Request {

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -36,6 +37,7 @@ type Project struct {
 	Plan      *release.Plan            // the team's own
 	Plans     map[string]*release.Plan // by name, the team's own included
 	Features  string                   // the folder of the specs
+	Phrases   []Phrase                 // the team's own
 	Tolerance check.Tolerance
 }
 
@@ -51,7 +53,7 @@ func Load(ctx context.Context, file string) (*Project, error) {
 	r := &reader{ctx: ctx, file: file, dir: filepath.Dir(file), untyped: map[int]bool{}}
 	var f yamlFile
 	var p *Project
-	if r.decode(data, &f) {
+	if r.decode(data, &f, "it must say at least the compose file, the service, its versions, alarms, plan and traffic") {
 		p = r.project(f)
 	}
 	if err := errors.Join(r.errs...); err != nil {
@@ -66,17 +68,21 @@ func (r *reader) project(f yamlFile) *Project {
 		Service:    f.Service,
 		Health:     r.health(f.Health),
 		Traffic:    r.traffic(f.Traffic),
-		Smoke:      r.smoke(f.Smoke),
+		Smoke:      r.requests(at{"smoke"}, f.Smoke),
 		Monitoring: r.monitoring(f.Monitoring),
 		Model:      r.model(f.Simulation),
 	}
 	p.Tolerance = check.Tolerance{Detect: f.Tolerance.Detect.d(), Restore: f.Tolerance.Restore.d(), Failed: float64(f.Tolerance.Failed)}
 	r.compose(p, f)
 	r.dependencies(p, f)
+	r.migrations(p, f)
 	r.versions(p, f)
 	r.images(p, f)
 	r.alarms(p, f)
 	r.plans(p, f)
+	if f.Phrases != "" {
+		p.Phrases = r.phrases(f.Phrases)
+	}
 	if f.Features != "" {
 		p.Features = r.path(f.Features)
 		if _, err := os.Stat(p.Features); err != nil {
@@ -139,6 +145,9 @@ func (r *reader) dependencies(p *Project, f yamlFile) {
 			r.fail(append(way, "path"), "dependencies: %s: the path %q must begin with /", name, d.Path)
 		}
 		r.address(p, append(way, "url"), name, d)
+		if _, given := r.find(append(way, "contract")); given && d.Kind != "http" {
+			r.fail(append(way, "contract"), "dependencies: %s: only a dependency of kind \"http\" has a contract of requests", name)
+		}
 		for i, q := range d.Requests {
 			if _, ok := p.Setup.Traffic.Find(q); !ok {
 				r.fail(append(way, "requests", i), "dependencies: %s: the traffic has no request %q: it has %q", name, q, names(p.Setup.Traffic))
@@ -146,6 +155,7 @@ func (r *reader) dependencies(p *Project, f yamlFile) {
 		}
 		p.Setup.Dependencies = append(p.Setup.Dependencies, stage.Dependency{
 			Name: name, Kind: d.Kind, Port: int(d.Port), URLFrom: d.URL, Path: d.Path, Requests: d.Requests, Readiness: d.Readiness, Calls: int(d.Calls),
+			Contract: r.requests(append(way, "contract"), d.Contract),
 		})
 	}
 	t := p.Setup.Traffic
@@ -191,6 +201,29 @@ func names(l stage.Load) (all []string) {
 	return all
 }
 
+// migrations says how to ask for the migration that the database is at.
+func (r *reader) migrations(p *Project, f yamlFile) {
+	m := f.Migrations
+	if m == nil {
+		for name, v := range f.Versions {
+			if v.Migration != "" {
+				r.fail(at{"versions", name, "migration"}, "versions: %s: its migration cannot be checked: add \"migrations: {of: database, query: ..., expect: ...}\"", name)
+			}
+		}
+		return
+	}
+	if d, ok := p.Setup.Dependency(m.Of); !ok || d.Kind != "postgres" {
+		r.fail(at{"migrations", "of"}, "migrations: of: %q is not one of the dependencies of kind \"postgres\"", m.Of)
+	}
+	if strings.TrimSpace(m.Query) == "" {
+		r.fail(at{"migrations", "query"}, "migrations: needs a query of the one value that tells how far the database is, such as SELECT max(version) FROM schema_migrations")
+	}
+	if m.Expect == "" {
+		r.fail(at{"migrations", "expect"}, "migrations: needs what to expect, such as \"002\" in quotes")
+	}
+	p.Setup.Migrations = &stage.Migrations{Of: m.Of, Query: m.Query, Expect: m.Expect}
+}
+
 func (r *reader) versions(p *Project, f yamlFile) {
 	p.Setup.Versions = map[string]stage.Version{}
 	if len(f.Versions) == 0 {
@@ -201,7 +234,7 @@ func (r *reader) versions(p *Project, f yamlFile) {
 		if v.Image == "" {
 			r.fail(append(way, "image"), "versions: %s: needs an image", name)
 		}
-		out := stage.Version{Name: name, Image: v.Image, Environment: v.Environment, Replicas: r.count(append(way, "replicas"), v.Replicas, 0)}
+		out := stage.Version{Name: name, Image: v.Image, Environment: v.Environment, Migration: v.Migration, Replicas: r.count(append(way, "replicas"), v.Replicas, 0)}
 		for i, s := range v.Simulated {
 			fl, way := s.failure(name), append(way, "simulated", i)
 			if err := fl.Validate(); err != nil {
@@ -294,8 +327,15 @@ func (p *Project) Facts(now time.Time) release.Facts {
 	f := release.Facts{
 		Now: now, Alarms: p.Setup.Alarms, Composites: p.Setup.Composites, Fed: p.Fed, Rate: p.Setup.Traffic.Rate, Replicas: p.Setup.Replicas, Smoke: new(len(p.Setup.Smoke)),
 	}
+	f.Contracts, f.Migrations = []string{}, new("")
 	for _, d := range p.Setup.Dependencies {
 		f.Dependencies = append(f.Dependencies, d.Name)
+		if len(d.Contract) > 0 {
+			f.Contracts = append(f.Contracts, d.Name)
+		}
+	}
+	if m := p.Setup.Migrations; m != nil {
+		f.Migrations = &m.Of
 	}
 	return f
 }

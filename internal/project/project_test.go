@@ -268,18 +268,18 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		want    string // after file and line
 	}{
 		{"unknown key", "features: ../features", "feature: ../features", "",
-			`unknown key "feature": here may be compose, service, alarms, plan, plans, features, versions, images, health, dependencies, traffic, smoke, monitoring, simulation, tolerance`},
+			`unknown key "feature": here may be compose, service, alarms, plan, plans, features, phrases, versions, images, health, dependencies, traffic, smoke, migrations, monitoring, simulation, tolerance`},
 		{"unknown key inside", "  interval: 10s", "  intervall: 10s", "",
 			`unknown key "intervall": here may be path, port, interval, healthy, unhealthy, timeout, deadline, drain`},
 		{"unknown key of a list", "method: POST\n      path: /orders", "metod: POST\n      path: /orders", "",
-			`unknown key "metod": here may be name, weight, method, path, headers, body, write, expect, within, contains`},
+			`unknown key "metod": here may be name, weight, method, path, headers, body, write, expect, within, contains, json, schema`},
 		{"a key twice", "service: shop  ", "service: shop\nservice: \"shop\"", `service: "shop"`, `mapping key "service" already defined at line 5`},
 		{"a word for a number", "rate: 200 ", "rate: many ", "", `want a whole number, not "many"`},
 		{"a part of a number", "rate: 200 ", "rate: 200.5 ", "", `want a whole number, not "200.5"`},
 		{"a list for a number", "rate: 200 ", "rate: [200] ", "", `want a whole number, not a list`},
 		{"text for a list", "requests: [order]", "requests: order", "", `want a list, such as [a, b], not "order"`},
 		{"a list for text", "service: shop  ", "service: [shop]", "", `want text, not a list`},
-		{"a list for a mapping", `  v1: {image: "shop:v1"}`, `  v1: ["shop:v1"]`, "", `want a mapping of image, environment, replicas, simulated, not a list`},
+		{"a list for a mapping", `  v1: {image: "shop:v1"}`, `  v1: ["shop:v1"]`, "", `want a mapping of image, environment, replicas, migration, simulated, not a list`},
 		{"text for a mapping", "headers: {Content-Type: application/json, Idempotency-Key: \"{key}\"}\n      body: '{\"product\": 1, \"quantity\": 2}'", "headers: none", "",
 			`want a mapping, such as {key: value}, not "none"`},
 		{"no yes or no", "readiness: true", "readiness: sometimes", "", `want true or false, not "sometimes"`},
@@ -409,7 +409,7 @@ func TestAFileOfTheWrongKind(t *testing.T) {
 	}
 	p := copied(t)
 	p.change("rehearsal.yaml", "# A rehearsal in which", "{}\n---\n# A rehearsal in which")
-	assert.Contains(t, p.problems(t.Context())[0], "rehearsal.yaml:2: a second document begins: want one rehearsal in a file")
+	assert.Contains(t, p.problems(t.Context())[0], "rehearsal.yaml:2: a second document begins: want one in a file")
 }
 
 func TestWhatIsNotThere(t *testing.T) {

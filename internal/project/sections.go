@@ -65,38 +65,13 @@ func (r *reader) traffic(t yamlTraffic) stage.Load {
 	seen := map[string]bool{}
 	for i, q := range t.Requests {
 		way := at{"traffic", "requests", i}
-		r.request(way, q, seen)
+		r.request("traffic", way, q, seen)
 		if q.Weight < 1 {
 			r.fail(append(way, "weight"), "traffic: the request %q needs a weight of at least 1", q.Name)
 		}
 		l.Requests = append(l.Requests, q.request())
 	}
 	return l
-}
-
-func (r *reader) smoke(qs []yamlRequest) (out []stage.SmokeRequest) {
-	seen := map[string]bool{}
-	for i, q := range qs {
-		r.request(at{"smoke", i}, q, seen)
-		out = append(out, stage.SmokeRequest{Request: q.request(), Within: q.Within.d(), Contains: q.Contains})
-	}
-	return out
-}
-
-func (r *reader) request(way at, q yamlRequest, seen map[string]bool) {
-	switch {
-	case q.Name == "":
-		r.fail(append(way, "name"), "%v: a request needs a name", way[0])
-	case seen[q.Name]:
-		r.fail(append(way, "name"), "%v: there is a request %q already: each needs a name of its own", way[0], q.Name)
-	}
-	seen[q.Name] = true
-	if q.Path == "" || q.Path[0] != '/' {
-		r.fail(append(way, "path"), "%v: the path %q of the request %q must begin with /", way[0], q.Path, q.Name)
-	}
-	if e := q.Expect; e != 0 && (e < 100 || e > 599) {
-		r.fail(append(way, "expect"), "%v: the request %q expects %d, which is not an HTTP status", way[0], q.Name, e)
-	}
 }
 
 func (r *reader) model(m yamlModel) stage.Model {

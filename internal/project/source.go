@@ -29,13 +29,24 @@ type reader struct {
 // at is the way to a value: keys of mappings and indexes of lists.
 type at []any
 
-// decode reads the file into f. It reports whether there is anything to go on with.
-func (r *reader) decode(data []byte, f *yamlFile) bool {
+// key is the first key on the way.
+func (p at) key() any {
+	for _, step := range p {
+		if _, ok := step.(string); ok {
+			return step
+		}
+	}
+	return "list"
+}
+
+// decode reads the file into f; empty is what to say where there is nothing in it. It
+// reports whether there is anything to go on with.
+func (r *reader) decode(data []byte, f any, empty string) bool {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	err := dec.Decode(&r.root)
 	switch {
 	case errors.Is(err, io.EOF), err == nil && len(r.root.Content) == 0:
-		r.say(1, "the file is empty: it must say at least the compose file, the service, its versions, alarms, plan and traffic")
+		r.say(1, "the file is empty: %s", empty)
 		return false
 	case err != nil:
 		r.syntax(err)
@@ -43,7 +54,7 @@ func (r *reader) decode(data []byte, f *yamlFile) bool {
 	}
 	var more yaml.Node
 	if err := dec.Decode(&more); err == nil {
-		r.say(more.Line, "a second document begins: want one rehearsal in a file")
+		r.say(more.Line, "a second document begins: want one in a file")
 	} else if !errors.Is(err, io.EOF) {
 		r.syntax(err)
 	}
@@ -120,7 +131,7 @@ func plain(text string) string {
 
 // keysOf is the keys that a mapping of the Go type with that name may have.
 func keysOf(name string) (keys []string) {
-	for _, v := range []any{yamlFile{}, yamlVersion{}, yamlFailure{}, yamlImage{}, yamlHealth{}, yamlDependency{}, yamlTraffic{}, yamlRequest{}, yamlMonitoring{}, yamlModel{}, yamlTolerance{}} {
+	for _, v := range []any{yamlFile{}, yamlVersion{}, yamlFailure{}, yamlImage{}, yamlHealth{}, yamlDependency{}, yamlMigrations{}, yamlPhrase{}, yamlTraffic{}, yamlRequest{}, yamlMonitoring{}, yamlModel{}, yamlTolerance{}} {
 		if t := reflect.TypeOf(v); t.String() == name {
 			for i := range t.NumField() {
 				keys = append(keys, t.Field(i).Tag.Get("yaml"))
@@ -195,9 +206,9 @@ func (r *reader) open(path at, name, what string) (file string, data []byte, ok 
 	data, err := os.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		r.fail(path, "%v: there is no file %s: want %s", path[0], file, what)
+		r.fail(path, "%v: there is no file %s: want %s", path.key(), file, what)
 	case err != nil:
-		r.fail(path, "%v: %s cannot be read (%v): want %s", path[0], file, reason(err), what)
+		r.fail(path, "%v: %s cannot be read (%v): want %s", path.key(), file, reason(err), what)
 	}
 	return file, data, err == nil
 }
@@ -206,7 +217,7 @@ func (r *reader) open(path at, name, what string) (file string, data []byte, ok 
 func (r *reader) folder(path at, name, what string) string {
 	dir := r.path(name)
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		r.fail(path, "%v: there is no folder %s: want %s", path[0], dir, what)
+		r.fail(path, "%v: there is no folder %s: want %s", path.key(), dir, what)
 	}
 	return dir
 }

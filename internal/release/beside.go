@@ -19,7 +19,7 @@ func (r *run) beside() error {
 	}
 	for i, s := range steps {
 		r.step("step %d of %d: %s gets %s, bake %s", i+1, len(steps), r.new.Name, percent(s.Share), brief(s.Bake))
-		if err := r.shift(s.Share); err != nil {
+		if err := r.advance(s.Share); err != nil {
 			return err
 		}
 		if r.plan.Strategy == AllAtOnce && r.stable != nil {

@@ -103,10 +103,17 @@ func (d *description) length() string {
 func (d *description) checks() {
 	c := d.plan.Checks
 	if len(c.Before) > 0 {
-		d.row("before", "nothing is deployed unless these answer: "+strings.Join(c.Before, ", "))
+		names := make([]string, len(c.Before))
+		for i, b := range c.Before {
+			names[i] = b.String()
+		}
+		d.row("before", "nothing is deployed unless these pass: "+strings.Join(names, ", "))
 	}
 	if c.Test {
 		d.row("test", "smoke requests to the new version, before users reach it")
+	}
+	if c.Shift {
+		d.row("shift", "smoke requests to the new version, before and after each shift")
 	}
 	if c.After {
 		d.row("after", "smoke requests to the new version, once it serves everyone")

@@ -26,7 +26,8 @@ func TestDescribingACanary(t *testing.T) {
 	assert.Equal(t, `shop (canary)
             a part of the users first, everyone in 2 steps.
   takes     15m, and the time that replicas take to start
-  before    nothing is deployed unless these answer: database, payments
+  before    nothing is deployed unless these pass: connection to database,
+            connection to payments
   test      smoke requests to the new version, before users reach it
   after     smoke requests to the new version, once it serves everyone
 

@@ -54,6 +54,8 @@ type Facts struct {
 	Rate         float64  // requests per second of the whole service
 	Replicas     int      // of the service
 	Dependencies []string // of the service
+	Contracts    []string // the dependencies that have one; nil is not known
+	Migrations   *string  // the database whose migrations can be asked for; "" is none
 	Smoke        *int     // how many smoke requests there are
 }
 

@@ -232,22 +232,29 @@ func enoughSamples(a *alarm.Alarm) float64 {
 // checks must ask what is there.
 func (l *linter) checks() {
 	c := l.plan.Checks
-	for i, name := range c.Before {
-		if l.facts.Dependencies != nil && !slices.Contains(l.facts.Dependencies, name) {
-			l.say(fmt.Sprintf("checks.before[%d]", i), Error, fmt.Sprintf("the service has no dependency %q", name), didYouMean(name, l.facts.Dependencies))
+	for i, b := range c.Before {
+		path := fmt.Sprintf("checks.before[%d]", i)
+		switch {
+		case b.Of != "" && l.facts.Dependencies != nil && !slices.Contains(l.facts.Dependencies, b.Of):
+			l.say(path, Error, fmt.Sprintf("the service has no dependency %q", b.Of), didYouMean(b.Of, l.facts.Dependencies))
+		case b.Kind == BeforeContract && l.facts.Contracts != nil && !slices.Contains(l.facts.Contracts, b.Of):
+			l.say(path, Error, fmt.Sprintf("nothing says what the contract of %q is", b.Of),
+				fmt.Sprintf("name a file of requests as \"contract\" of %s in rehearsal.yaml, or take this check out", b.Of))
+		case b.Kind == BeforeMigrations && l.facts.Migrations != nil && *l.facts.Migrations == "":
+			l.say(path, Error, "nothing says how to ask which migration the database is at", `add "migrations: {of: database, query: ..., expect: ...}" to rehearsal.yaml, or take this check out`)
 		}
 	}
 	if l.facts.Smoke != nil && *l.facts.Smoke == 0 {
 		for _, k := range []struct {
 			path string
 			on   bool
-		}{{"checks.test", c.Test}, {"checks.after", c.After}} {
+		}{{"checks.test", c.Test}, {"checks.shift", c.Shift}, {"checks.after", c.After}} {
 			if k.on {
 				l.say(k.path, Error, "there are no smoke requests to send", "list some under smoke in rehearsal.yaml, or take this check out")
 			}
 		}
 	}
-	if l.plan.Strategy == BlueGreen && !c.Test {
+	if l.plan.Strategy == BlueGreen && !c.Test && !c.Shift {
 		l.say("checks", Warning, "everyone is switched to green before anyone has tried it", `add "test: smoke" to the checks`)
 	}
 }
@@ -255,7 +262,7 @@ func (l *linter) checks() {
 // rollback must be a way back.
 func (l *linter) rollback() {
 	b, c := l.plan.Rollback, l.plan.Checks
-	asks := c.Test || c.After
+	asks := c.Test || c.Shift || c.After
 	switch {
 	case !b.ToLastGood:
 		l.say("rollback.to", Error, "there is no way back: a bad release would stay as it is", `add "to: last good version" to the rollback`)

@@ -45,6 +45,7 @@ const (
 	CauseHealth Cause = "health check"       // the new version did not start, or failed while it was watched
 	CauseBefore Cause = "pre-release check"  // before anything was deployed
 	CauseTest   Cause = "test traffic"       // the smoke requests before users reached it
+	CauseShift  Cause = "check at a shift"   // the smoke requests before and after a shift
 	CauseAfter  Cause = "post-release check" // the smoke requests once it served everyone
 	CauseByHand Cause = "by hand"
 )
@@ -56,7 +57,7 @@ func (c Cause) trigger() Trigger {
 		return AnyAlarm
 	case CauseHealth:
 		return FailedHealth
-	case CauseBefore, CauseTest, CauseAfter:
+	case CauseBefore, CauseTest, CauseShift, CauseAfter:
 		return FailedCheck
 	case CauseByHand:
 		return ByHand

@@ -138,11 +138,15 @@ func (r *reader) checks(c *Checks) field {
 	return func(n *yaml.Node, path string) {
 		r.mapping(n, path, map[string]field{
 			"before": r.list(func(n *yaml.Node, path string) {
-				var name string
-				scalar(r, &name, parseConnection)(n, path)
-				c.Before = append(c.Before, name)
+				var b Before
+				scalar(r, &b, ParseBefore)(n, path)
+				if first := slices.Index(c.Before, b); first >= 0 && b != (Before{}) {
+					r.wrong(n.Line, "%s: %q is checked already, see line %d", path, b, r.lines[fmt.Sprintf("checks.before[%d]", first)])
+				}
+				c.Before = append(c.Before, b)
 			}),
 			"test":  scalar(r, &c.Test, parseSmoke),
+			"shift": scalar(r, &c.Shift, parseSmoke),
 			"after": scalar(r, &c.After, parseSmoke),
 		})
 	}
@@ -187,14 +191,6 @@ func parseAmount(s string) (Amount, error) {
 		return Amount{}, fmt.Errorf("%q is not a number of replicas: want one such as 1, or a percentage such as 25%%", s)
 	}
 	return Amount{Count: n}, nil
-}
-
-func parseConnection(s string) (string, error) {
-	name, ok := strings.CutPrefix(s, "connection to ")
-	if name = strings.TrimSpace(name); !ok || name == "" {
-		return "", fmt.Errorf(`%q is not a check: want "connection to database", say`, s)
-	}
-	return name, nil
 }
 
 func parseSmoke(s string) (bool, error) {

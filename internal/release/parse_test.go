@@ -45,7 +45,7 @@ func TestReadingAPlan(t *testing.T) {
 	assert.Equal(t, release.Canary, p.Strategy)
 	assert.Equal(t, []release.Step{{Share: 10, Bake: 5 * time.Minute}, {Share: 100, Bake: 10 * time.Minute}}, p.Steps)
 	assert.Equal(t, []string{"shop-5xx-rate", "shop-p99-latency"}, p.Alarms)
-	assert.Equal(t, release.Checks{Before: []string{"database", "payments"}, Test: true, After: true}, p.Checks)
+	assert.Equal(t, release.Checks{Before: connections("database", "payments"), Test: true, After: true}, p.Checks)
 	assert.Equal(t, release.Rollback{ToLastGood: true, When: release.Triggers(), Within: 2 * time.Minute, Decides: "on-call release engineer"}, p.Rollback)
 	assert.Equal(t, []time.Weekday{time.Tuesday, time.Wednesday, time.Thursday}, p.Window.Days)
 	assert.Equal(t, "Tue, Wed, Thu 10:00-16:30 Asia/Tokyo", p.Window.String())
@@ -112,7 +112,7 @@ func TestMistakesInAPlan(t *testing.T) {
 		{"steps:\n  - {share: 10%, bake: 5m}\n  - {share: 100%, bake: 10m}\n", "steps: 10%\n", "release.yaml:3: steps: want a list, such as [a, b]"},
 		{"alarms:", "every: 5m\nalarms:", `release.yaml:6: "every" is for linear, rolling: this plan is canary`},
 		{"[shop-5xx-rate, shop-p99-latency]", "[a, b, a]", `release.yaml:6: alarms[2]: the alarm "a" is watched already, see line 6`},
-		{"connection to database", "database", `release.yaml:8: checks.before[0]: "database" is not a check: want "connection to database", say`},
+		{"connection to database", "database", `release.yaml:8: checks.before[0]: "database" is not a check: want one of "connection to database" (say), "contract of payments" (say), migrations, rollback artefact, room, alarms`},
 		{"test: smoke", "test: yes", `release.yaml:9: checks.test: "yes" is not a check: want smoke, the smoke requests of the rehearsal`},
 		{"to: last good version", "to: v1", `release.yaml:12: rollback.to: "v1" is not where a rollback can go: want "last good version", or "nothing"`},
 		{"any watched alarm", "any alarm", `release.yaml:13: rollback.when[0]: unknown trigger "any alarm": did you mean "any watched alarm"?`},

@@ -96,8 +96,9 @@ func (a Amount) String() string {
 // Checks are the questions asked besides the alarms. A check that fails stops
 // the release, or takes it back.
 type Checks struct {
-	Before []string // dependencies that must answer before anything is released
+	Before []Before // what must hold before anything is deployed
 	Test   bool     // smoke requests to the new version before users reach it
+	Shift  bool     // smoke requests to the new version before and after each shift to it
 	After  bool     // smoke requests to the new version once it serves everyone
 }
 

@@ -33,9 +33,10 @@ func anyPlan(t *rapid.T) *release.Plan {
 		p.Steps = append(p.Steps, release.Step{Share: float64(share), Bake: minutes.Draw(t, "bake of a step")})
 	}
 	p.Checks.Test = p.Strategy != release.AllAtOnce && rapid.Bool().Draw(t, "test")
+	p.Checks.Shift = rapid.Bool().Draw(t, "shift")
 	p.Checks.After = rapid.Bool().Draw(t, "after")
 	if rapid.Bool().Draw(t, "before") {
-		p.Checks.Before = []string{"database"}
+		p.Checks.Before = connections("database")
 	}
 	return p
 }

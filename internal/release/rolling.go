@@ -70,7 +70,7 @@ func (r *run) roll() error {
 // stable version down to that.
 func (r *run) spread(n, old int) error {
 	if share := 100 * float64(n) / float64(n+old); share != r.share {
-		if err := r.shift(share); err != nil {
+		if err := r.advance(share); err != nil {
 			return err
 		}
 	}

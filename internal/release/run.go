@@ -118,13 +118,28 @@ func (r *run) before() error {
 				detail: fmt.Sprintf("the alarm %q was red already: it could not tell whether %s is bad", name, r.new.Name)}
 		}
 	}
-	for _, name := range r.plan.Checks.Before {
-		p := stage.Probe{Kind: stage.ProbeDependency, Version: r.new.Name, Dependency: name}
-		if err := r.probe(p, CauseBefore); err != nil {
+	for _, b := range r.plan.Checks.Before {
+		if err := r.ask(b); err != nil {
 			return refusal(err)
 		}
 	}
 	return nil
+}
+
+// ask asks one of the questions before the release.
+func (r *run) ask(b Before) error {
+	if b.Kind == BeforeAlarms {
+		if said, ok := alarmsOK(r.h, r.plan.Alarms); !ok {
+			return &reason{cause: CauseBefore, detail: fmt.Sprintf("%s failed: %s: %s", CauseBefore, b, said)}
+		}
+		return nil
+	}
+	p, ok := b.probe(Versions{Stable: r.stable, New: r.new})
+	if !ok {
+		r.step("no version was ever good: there is no %s to check", b)
+		return nil
+	}
+	return r.probe(p, CauseBefore)
 }
 
 // refusal is err where it is a reason to stop before anything is deployed.
@@ -214,6 +229,26 @@ func (r *run) keep(replicas int) error {
 	}
 	r.kept = replicas
 	return nil
+}
+
+// advance shifts to the new version, with smoke requests before and after where the
+// plan says so. A rollback shifts without asking.
+func (r *run) advance(share float64) error {
+	if err := r.smokeAtShift("before"); err != nil {
+		return err
+	}
+	if err := r.shift(share); err != nil {
+		return err
+	}
+	return r.smokeAtShift("after")
+}
+
+func (r *run) smokeAtShift(when string) error {
+	if !r.plan.Checks.Shift {
+		return nil
+	}
+	r.step("check %s %s the shift", r.new.Name, when)
+	return r.probe(stage.Probe{Kind: stage.ProbeSmoke, Version: r.new.Name}, CauseShift)
 }
 
 // shift gives the new version this percentage of the traffic and the stable

@@ -18,7 +18,7 @@ import (
 
 func TestAGoodReleaseByEachStrategy(t *testing.T) {
 	checked := func(p *release.Plan) *release.Plan {
-		p.Checks = release.Checks{Before: []string{"database"}, Test: p.Strategy != release.AllAtOnce, After: true}
+		p.Checks = release.Checks{Before: connections("database"), Test: p.Strategy != release.AllAtOnce, After: true}
 		return p
 	}
 	for _, c := range []struct {
@@ -152,7 +152,7 @@ func TestWhatTakesAReleaseBack(t *testing.T) {
 		}, release.RolledBack, release.CauseHealth,
 			"rolled back: all 2 replicas of v2 fail their health check: GET /ready: 503; v1 serves everyone again"},
 		{"an alarm that goes off during the pre-release checks refuses it", 2, func(f *fake, p *release.Plan) {
-			p.Checks.Before = []string{"database"}
+			p.Checks.Before = connections("database")
 			f.h.Watch(func(e stage.Event) {
 				if e.Kind == stage.Probed {
 					goesOff("errors")(f)
@@ -189,7 +189,7 @@ func TestWhatTakesAReleaseBack(t *testing.T) {
 		}, release.RolledBack, release.CauseHealth,
 			"rolled back: replicas of v2 exited 13 times (the limit for 25): exit 1; v1 serves everyone again"},
 		{"a failed pre-release check refuses it", 2, func(f *fake, p *release.Plan) {
-			p.Checks.Before = []string{"payments", "database"}
+			p.Checks.Before = connections("payments", "database")
 			f.probes[connection.String()] = failed("connection refused")
 		}, release.Refused, release.CauseBefore,
 			"refused: pre-release check failed: connection to database: connection refused; nothing was deployed"},
@@ -415,7 +415,7 @@ func TestAStageThatBreaksIsNoVerdict(t *testing.T) {
 		"Retire": "releasing v2: retiring v1: the stage was lost: the engine is gone",
 	} {
 		f, p := newFake(2), canary()
-		p.Checks.Before = []string{"database"}
+		p.Checks.Before = connections("database")
 		f.fails[call] = lost
 		out, err := f.run(p)
 		require.EqualError(t, err, said)
@@ -465,7 +465,7 @@ func TestAPlanThatCannotBeCarriedOutIsAnError(t *testing.T) {
 
 func TestAStageThatCannotProbe(t *testing.T) {
 	p := canary()
-	p.Checks.Before = []string{"database"}
+	p.Checks.Before = connections("database")
 	f := newFake(2)
 	_, err := release.Run(context.Background(), deaf{f}, p, fromTo("v1", "v2"), release.Options{})
 	require.ErrorIs(t, err, errors.ErrUnsupported)

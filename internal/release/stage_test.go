@@ -276,3 +276,10 @@ func rolling(batch release.Amount, healthy float64) *release.Plan {
 	return &release.Plan{Name: "rolling", Strategy: release.Rolling, Batch: batch, MinimumHealthy: healthy,
 		Every: 5 * time.Minute, Bake: 10 * time.Minute, Alarms: []string{"errors"}, Rollback: back}
 }
+
+func connections(names ...string) (all []release.Before) {
+	for _, name := range names {
+		all = append(all, release.Before{Kind: release.BeforeConnection, Of: name})
+	}
+	return all
+}

@@ -86,6 +86,9 @@ type Traffic struct {
 	Acknowledged int64         `json:"acknowledged"` // writes
 	P50          time.Duration `json:"p50"`          // latency from the intended start
 	P99          time.Duration `json:"p99"`
+	// Latencies is of the answers that the version itself gave in time, right or wrong.
+	// Each was measured: a request that stands for many is one.
+	Latencies Latencies `json:"latencies,omitempty"`
 }
 
 // AlarmChange is a change of an alarm's state.

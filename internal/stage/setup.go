@@ -18,6 +18,7 @@ type Setup struct {
 	Dependencies []Dependency
 	Traffic      Load
 	Smoke        []SmokeRequest
+	Migrations   *Migrations // nil: nothing is known of them
 	Alarms       []alarm.Alarm
 	Composites   []alarm.Composite // over Alarms and each other
 	Monitoring   Monitoring
@@ -53,6 +54,8 @@ type Dependency struct {
 	Calls int
 	// Requests are the names of the traffic's requests that need it; none means all.
 	Requests []string
+	// Contract is what the service expects of an http dependency.
+	Contract []SmokeRequest
 	// Readiness says that the service's health check fails without it.
 	Readiness bool
 }
@@ -84,11 +87,30 @@ type Request struct {
 	Expect int
 }
 
-// A SmokeRequest is one request of the verification of a version.
+// A SmokeRequest is one request with its right answer: of the verification of a
+// version, or of the contract of an API.
 type SmokeRequest struct {
 	Request
 	Within   time.Duration // the answer must come within this; 0 means Load.Timeout
 	Contains string        // the answer's body must contain this
+	JSON     []JSONValue   // and have these values
+	Schema   *Schema       // and keep this; nil is none
+}
+
+// Migrations are how to ask which migration a database is at.
+type Migrations struct {
+	Of    string // a dependency of kind "postgres"
+	Query string // of one row with one column
+	// Expect is the value that the versions need that do not say their own.
+	Expect string
+}
+
+// MigrationFor is the migration that v needs the database to be at.
+func (m *Migrations) MigrationFor(v Version) string {
+	if v.Migration != "" {
+		return v.Migration
+	}
+	return m.Expect
 }
 
 // Monitoring is how production's CloudWatch names what the stage publishes, so

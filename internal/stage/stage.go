@@ -79,6 +79,9 @@ type Version struct {
 	Image string // "shop:v2"
 	// Environment is laid over the compose service's environment.
 	Environment map[string]string
+	// Migration is the one that it needs the database to be at; "" is what Migrations of
+	// the Setup expects.
+	Migration string
 	// Replicas is how many run; 0 means as many as the compose file says.
 	Replicas int
 	// Simulated is what this version does wrong, as the simulated stage models it.
@@ -136,8 +139,8 @@ func (s Shares) String() string {
 // A Probe is one question. Its Kind says which other fields count.
 type Probe struct {
 	Kind       ProbeKind `json:"kind"`
-	Version    string    `json:"version,omitempty"`    // ProbeSmoke, ProbeDependency: who asks or is asked
-	Dependency string    `json:"dependency,omitempty"` // ProbeDependency: the compose service that must answer
+	Version    string    `json:"version,omitempty"`    // who asks or is asked
+	Dependency string    `json:"dependency,omitempty"` // the compose service that must answer
 }
 
 // ProbeKind is a closed set of questions.
@@ -151,13 +154,83 @@ const (
 	// ProbeSmoke sends every smoke request of the Setup to Version, whatever its
 	// share of traffic, and compares the answers.
 	ProbeSmoke ProbeKind = "smoke"
+	// ProbeMigrations asks the database of the Setup's Migrations whether it is at the
+	// migration that Version needs.
+	ProbeMigrations ProbeKind = "migrations"
+	// ProbeContract sends every request of the contract of Dependency, over the same way
+	// that Version reaches it, and compares the answers.
+	ProbeContract ProbeKind = "contract"
+	// ProbeRollback asks whether Version, which a rollback would go back to, can be
+	// started: its image is there, and one more replica of it becomes healthy.
+	ProbeRollback ProbeKind = "rollback artefact"
+	// ProbeRoom asks whether memory and disk are enough for the staging copy while
+	// Version runs beside the one that serves.
+	ProbeRoom ProbeKind = "room"
+	// ProbeRequest, ProbeQuery and ProbeCommand are a Question: what the answer should be,
+	// the stage does not know.
+	ProbeRequest ProbeKind = "request"
+	ProbeQuery   ProbeKind = "query"
+	ProbeCommand ProbeKind = "command"
 )
 
 func (p Probe) String() string {
-	if p.Kind == ProbeSmoke {
+	switch p.Kind {
+	case ProbeSmoke:
 		return fmt.Sprintf("smoke requests to %s", p.Version)
+	case ProbeDependency:
+		return fmt.Sprintf("connection to %s", p.Dependency)
+	case ProbeMigrations:
+		return "migrations"
+	case ProbeContract:
+		return fmt.Sprintf("contract of %s", p.Dependency)
+	case ProbeRollback:
+		return fmt.Sprintf("rollback artefact %s", p.Version)
+	case ProbeRoom:
+		return fmt.Sprintf("room for %s", p.Version)
+	case ProbeRequest:
+		return fmt.Sprintf("request to %s", p.Version)
+	case ProbeQuery:
+		return fmt.Sprintf("query of %s", p.Dependency)
+	case ProbeCommand:
+		return fmt.Sprintf("command in %s%s", p.Version, p.Dependency)
 	}
-	return fmt.Sprintf("connection to %s", p.Dependency)
+	panic(fmt.Sprintf("unknown probe %q", p.Kind))
+}
+
+// A Question is asked for its answer, which whoever asks judges. It is one of the three.
+type Question struct {
+	// Request goes to Version, through the balancer and whatever its share of traffic.
+	Request *Request
+	// Query is put to Dependency, a database, past all failures.
+	Query string
+	// Command runs in a new container of Version's image, or of the compose service
+	// Dependency, with the variables and the way to the dependencies that those have. It
+	// is run as it is, by no shell.
+	Command []string
+
+	Version    string
+	Dependency string
+}
+
+// Probe is the question as a history has it.
+func (q Question) Probe() Probe {
+	p := Probe{Version: q.Version, Dependency: q.Dependency}
+	switch {
+	case q.Request != nil:
+		p.Kind = ProbeRequest
+	case len(q.Command) > 0:
+		p.Kind = ProbeCommand
+	default:
+		p.Kind = ProbeQuery
+	}
+	return p
+}
+
+// An Asker asks a Question and records that it did, and how it went. Both stages are
+// Askers; errors.ErrUnsupported says that one cannot know the answer.
+type Asker interface {
+	// Ask returns ErrProbe wrapped with why no answer came.
+	Ask(ctx context.Context, q Question) (Answer, error)
 }
 
 // As finds the first in the chain of wrapped stages that is a T, as errors.As

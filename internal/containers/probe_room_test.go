@@ -1,0 +1,49 @@
+package containers
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"rehearsal/internal/stage"
+)
+
+func TestRoomIsJudgedByTheNumbers(t *testing.T) {
+	r := room{containers: 6, memory: 512 << 20, memoryHas: 4 << 30, disk: 504 << 20, diskHas: 10 << 30, images: 300 << 20, unlimited: []string{"database", "payments"}}
+	said, fits := r.judge()
+	assert.True(t, fits)
+	assert.Equal(t, "6 containers may take 512MiB of memory, the engine has 4GiB; they may write 504MiB, and 10GiB of disk are free beside 300MiB of images; "+
+		"without a memory limit, and not counted: database, payments", said)
+
+	small := r
+	small.memoryHas = 256 << 20
+	said, fits = small.judge()
+	assert.False(t, fits)
+	assert.Contains(t, said, "not enough memory: 6 containers may take 512MiB of memory, the engine has 256MiB")
+
+	full := r
+	full.diskHas = 100 << 20
+	said, fits = full.judge()
+	assert.False(t, fits)
+	assert.Contains(t, said, "not enough disk: ")
+
+	elsewhere := r
+	elsewhere.diskHas = -1
+	said, fits = elsewhere.judge()
+	assert.True(t, fits)
+	assert.Contains(t, said, "cannot be seen from here")
+}
+
+func TestRoomCountsBothVersions(t *testing.T) {
+	project, err := LoadCompose(t.Context(), "../../fixtures/compose.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Stage{project: project, setup: &stage.Setup{
+		Service: "shop", Replicas: 2, MemoryLimit: 128 << 20, Versions: map[string]stage.Version{"v2": {Name: "v2", Replicas: 3}},
+	}, versions: map[string]*version{"v1": {replicas: make([]*replica, 2)}}}
+	r := s.room("v2")
+	assert.Equal(t, 7, r.containers, "database, payments, two of v1 and three of v2")
+	assert.EqualValues(t, 5*128<<20, r.memory)
+	assert.Equal(t, []string{"database", "payments"}, r.unlimited)
+}
