@@ -168,7 +168,7 @@ func (a Args) Duration(name string) time.Duration {
 
 // Phrases is every phrase, in the order in which people read about a release.
 func Phrases() []Phrase {
-	return slices.Concat(stagePhrases(), versionPhrases(), dependencyPhrases(), beforePhrases(), releasePhrases(), alarmPhrases(), usersPhrases(), askPhrases())
+	return slices.Concat(stagePhrases(), versionPhrases(), dependencyPhrases(), stubPhrases(), beforePhrases(), releasePhrases(), alarmPhrases(), usersPhrases(), askPhrases())
 }
 
 // A form is one language's way to say a phrase, ready to match.

@@ -118,6 +118,11 @@ func (s *Stage) startService(ctx context.Context, one *service) error {
 		return err
 	}
 	s.onExit(one.container.ID, func() { s.serviceExited(one, spec.restarts) })
+	if stub := s.stub(one.Name); stub != nil {
+		if err := s.followStub(ctx, stub, one.container.ID); err != nil {
+			return err
+		}
+	}
 	for name, d := range one.DependsOn {
 		if err := s.services[name].reached(ctx, d.Condition); err != nil {
 			return err

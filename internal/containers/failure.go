@@ -62,6 +62,8 @@ func (s *Stage) newFailure(f stage.Failure) (failure, error) {
 		return &dependencyDown{base}, nil
 	case stage.DependencySlow:
 		return &dependencySlow{base}, nil
+	case stage.DependencyErrors:
+		return &dependencyErrors{base}, nil
 	case stage.MissingVariable, stage.WrongVariable:
 		return &variable{base}, nil
 	case stage.LostWrites:

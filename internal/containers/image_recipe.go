@@ -88,6 +88,7 @@ func DefaultImageRecipes() []ImageRecipe {
 		toxiproxyRecipe{},
 		reaperRecipe{},
 		borderRecipe{},
+		stubRecipe{},
 	}
 }
 
