@@ -1,6 +1,8 @@
 package containers
 
 import (
+	"bufio"
+	"net"
 	"strings"
 	"testing"
 
@@ -135,4 +137,29 @@ func TestNoAddressPanics(t *testing.T) {
 			t.Fatalf("%v quotes it", err)
 		}
 	})
+}
+
+func TestWhatAnswersARedisCommand(t *testing.T) {
+	for _, c := range []struct{ answer, want string }{
+		{"+PONG\r\n", ""},
+		{"-NOAUTH Authentication required.\r\n", "NOAUTH Authentication required."},
+		{"HTTP/1.1 400 Bad Request\r\n", `PING was answered by "HTTP/1.1 400 Bad Request", which is not how Redis answers`},
+		{"+PO", "PING was not answered: EOF"},
+		{strings.Repeat("x", 1<<16), "PING was not answered: bufio: buffer full"},
+		{"", "PING was not answered: EOF"},
+	} {
+		ours, theirs := net.Pipe()
+		go func() {
+			_, _ = theirs.Read(make([]byte, 100))
+			_, _ = theirs.Write([]byte(c.answer))
+			_ = theirs.Close()
+		}()
+		err := redisCommand(ours, bufio.NewReader(ours), []string{"PING"})
+		_ = ours.Close()
+		if c.want == "" {
+			assert.NoError(t, err)
+		} else {
+			assert.EqualError(t, err, c.want)
+		}
+	}
 }

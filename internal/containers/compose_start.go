@@ -202,10 +202,12 @@ func (s *Stage) awaitHealthy(ctx context.Context, one *service) error {
 	limit := min(max(check.limit, healthLeast), healthAtMost)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not healthy after %s", limit))
 	defer cancel()
-	last := errors.New("it was not asked yet")
+	until, _ := ctx.Deadline()
+	var last error
 	err = clock.Poll(ctx, healthEvery, func() (bool, error) {
 		err := s.askService(ctx, one, check)
-		if ctx.Err() == nil {
+		// What was cut short by the deadline says only that: what came before says more.
+		if last == nil || ctx.Err() == nil && clock.Wall().Before(until) {
 			last = err
 		}
 		return err == nil, nil
@@ -213,6 +215,9 @@ func (s *Stage) awaitHealthy(ctx context.Context, one *service) error {
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
+		}
+		if last == nil {
+			last = errors.New("it was not asked yet")
 		}
 		return fmt.Errorf("%w: %w%s", err, last, s.lastLines(ctx, one.container.ID))
 	}

@@ -1,42 +1,70 @@
 package containers
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
-
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
+	"strings"
 
 	"rehearsal/internal/stage"
 )
 
-// askRedis opens a connection with the service's credentials and sends a PING.
+// askRedis opens a connection with the service's credentials and sends a PING. These
+// three commands are spoken here: a client library would bring a pool, tries of its own
+// and a log of its own, for a single connection.
 func (s *Stage) askRedis(ctx context.Context, d stage.Dependency, door string, environment map[string]string) error {
 	a, _, err := AddressOf(d, environment) // without variables: nobody's credentials
 	if err != nil {
 		return err
 	}
-	o := &redis.Options{
-		Username: a.User, Password: a.Password, Protocol: 2, MaxRetries: -1, PoolSize: 1, DialerRetries: 1, ContextTimeoutEnabled: true, DisableIdentity: true,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-		// Whoever asks sets the time: an answer that comes late is what some want to see.
-		DialTimeout: -1, ReadTimeout: -1, WriteTimeout: -1,
-		Dialer: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "tcp", door)
-		},
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", door)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(past) })
+	defer stop()
+	var commands [][]string
+	switch {
+	case a.User != "":
+		commands = append(commands, []string{"AUTH", a.User, a.Password})
+	case a.Password != "":
+		commands = append(commands, []string{"AUTH", a.Password})
 	}
 	if a.Database != "" {
-		if o.DB, err = strconv.Atoi(a.Database); err != nil {
-			return fmt.Errorf("the number of the database of %s is no number", d.Name)
+		commands = append(commands, []string{"SELECT", a.Database})
+	}
+	in := bufio.NewReader(conn)
+	for _, c := range append(commands, []string{"PING"}) {
+		if err := redisCommand(conn, in, c); err != nil {
+			return errors.New(s.secrets.redact(err.Error()))
 		}
 	}
-	c := redis.NewClient(o)
-	defer func() { _ = c.Close() }()
-	if err := c.Ping(ctx).Err(); err != nil {
-		return errors.New(s.secrets.redact(err.Error()))
-	}
 	return nil
+}
+
+// redisCommand sends a command, as Redis' serialization protocol (RESP) has it, that is
+// answered by one line.
+func redisCommand(conn net.Conn, in *bufio.Reader, words []string) error {
+	out := fmt.Sprintf("*%d\r\n", len(words))
+	for _, word := range words {
+		out += fmt.Sprintf("$%d\r\n%s\r\n", len(word), word)
+	}
+	if _, err := conn.Write([]byte(out)); err != nil {
+		return err
+	}
+	answer, err := in.ReadSlice('\n') // no longer than the reader's buffer
+	if err != nil {
+		return fmt.Errorf("%s was not answered: %w", words[0], err)
+	}
+	switch said := strings.TrimSpace(string(answer)); {
+	case strings.HasPrefix(said, "+"):
+		return nil
+	case strings.HasPrefix(said, "-"):
+		return errors.New(said[1:])
+	default:
+		return fmt.Errorf("%s was answered by %q, which is not how Redis answers", words[0], shorten(said))
+	}
 }
