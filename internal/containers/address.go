@@ -55,6 +55,12 @@ func AddressOf(d stage.Dependency, environment map[string]string) (a Address, kn
 			*field, a.whole = value, ""
 		}
 	}
+	if m := portOf.FindStringSubmatch(a.Host); m != nil && parts.Host != "" { // WORDPRESS_DB_HOST=db:3306
+		a.Host = m[1]
+		if a.Port, err = strconv.Atoi(m[2]); err != nil {
+			return a, true, err
+		}
+	}
 	if value := environment[parts.Port]; parts.Port != "" && value != "" {
 		if a.Port, err = strconv.Atoi(value); err != nil {
 			return a, true, fmt.Errorf("the variable %s should hold the port of %s, and is no number", parts.Port, d.Name)

@@ -52,6 +52,10 @@ func TestAnAddressInParts(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, known)
 	assert.Equal(t, Address{Host: "db", Port: 3306, User: "u", Password: "secret", Database: "n"}, a, "a port that is not set is the dependency's own")
+	environment["H"] = "db:3307"
+	a, _, err = AddressOf(d, environment)
+	require.NoError(t, err)
+	assert.Equal(t, 3307, a.Port)
 	environment["P"] = "33o6"
 	_, _, err = AddressOf(d, environment)
 	assert.EqualError(t, err, "the variable P should hold the port of db, and is no number")
