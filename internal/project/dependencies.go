@@ -171,7 +171,7 @@ func (r *reader) answers(way at, name string) (all []stage.StubAnswer, otherwise
 			all = append(all, in.answer(at{"answers", i}, a))
 		}
 		if d := f.Default; d != nil {
-			if d.Method != "" || d.Path != "" || d.Contains != "" || d.JSON != nil {
+			if d.Method != "" || d.Path != "" || d.Contains != "" || !d.JSON.IsZero() {
 				in.fail(at{"default"}, "default: it is for every request that no answer is for: method, path, contains and json have no place in it")
 			}
 			otherwise = in.answer(at{"default"}, *d)
@@ -191,9 +191,9 @@ func (r *reader) answer(way at, a yamlAnswer) stage.StubAnswer {
 	if out.Status == 0 {
 		out.Status = 200
 	}
-	if a.JSON != nil {
+	if !a.JSON.IsZero() {
 		var err error
-		if out.JSON, err = jsonOf(a.JSON); err != nil {
+		if out.JSON, err = jsonOf(&a.JSON); err != nil {
 			r.fail(append(slices.Clone(way), "json"), "json: %v", err)
 		}
 	}

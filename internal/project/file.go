@@ -123,7 +123,7 @@ type yamlAnswer struct {
 	Method   string            `yaml:"method"`
 	Path     string            `yaml:"path"`
 	Contains string            `yaml:"contains"`
-	JSON     *yaml.Node        `yaml:"json"`
+	JSON     yaml.Node         `yaml:"json"`
 	Status   whole             `yaml:"status"`
 	Headers  map[string]string `yaml:"headers"`
 	Body     string            `yaml:"body"`
