@@ -20,12 +20,12 @@ func stubPhrases() []Phrase {
 	}
 	atLeast := func(a Args) check.Times { return check.Times{Least: int64(a.Count("times")), Most: -1} }
 	return []Phrase{
-		{"Then", `the stub {dependency} was asked {method} {path} {times:count} times`,
-			`スタブ {dependency} は {method} {path} を {times:count} 回受けた`, asked(exactly)},
-		{"Then", `the stub {dependency} was asked {method} {path} at least {times:count} times`,
-			`スタブ {dependency} は {method} {path} を {times:count} 回以上受けた`, asked(atLeast)},
-		{"Then", `the stub {dependency} was never asked {method} {path}`,
-			`スタブ {dependency} は {method} {path} を一度も受けていない`,
+		{"Then", `the stub {dependency:stub} was asked {method} {path} {times:count} times`,
+			`スタブ {dependency:stub} は {method} {path} を {times:count} 回受けた`, asked(exactly)},
+		{"Then", `the stub {dependency:stub} was asked {method} {path} at least {times:count} times`,
+			`スタブ {dependency:stub} は {method} {path} を {times:count} 回以上受けた`, asked(atLeast)},
+		{"Then", `the stub {dependency:stub} was never asked {method} {path}`,
+			`スタブ {dependency:stub} は {method} {path} を一度も受けていない`,
 			asked(func(Args) check.Times { return check.Times{} })},
 	}
 }

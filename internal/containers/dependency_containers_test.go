@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -116,7 +117,8 @@ func TestRedis(t *testing.T) {
 // raiseDependencies raises a stage of a compose file; its service is never deployed.
 func raiseDependencies(t *testing.T, compose string, setup stage.Setup, refs ...string) (*Stage, error) {
 	t.Helper()
-	e, images := realEngine(t, nil, append(refs, balancerImage, toxiproxyImage, borderImage, "redis:7")...)
+	recipes := []ImageRecipe{GoRecipe{Dir: "../../fixtures/payments"}.For("payments:v1")}
+	e, images := realEngine(t, recipes, append(refs, balancerImage, toxiproxyImage, borderImage, "redis:7")...)
 	file := filepath.Join(t.TempDir(), "compose.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(compose), 0o600))
 	p, err := LoadCompose(t.Context(), file)
@@ -207,14 +209,7 @@ services:
 			require.NoError(t, probe("v1", d))
 			assert.Less(t, clock.Since(began), 180*time.Millisecond)
 
-			errs := stage.Failure{Kind: stage.DependencyErrors, Version: "v1", Dependency: d, Share: 50}
-			require.NoError(t, s.Inject(ctx, errs))
-			assert.Contains(t, last(), "v1 asked "+d)
-			require.NoError(t, s.Heal(ctx, errs))
-			for range 20 {
-				require.NoError(t, probe("v1", d))
-			}
-			assert.Len(t, landed(), 3*(1+strings.Count("db cache queue"[:strings.Index("db cache queue", d)], " ")))
+			require.ErrorIs(t, s.Inject(ctx, stage.Failure{Kind: stage.DependencyErrors, Version: "v1", Dependency: d, Share: 50}), errors.ErrUnsupported)
 		})
 	}
 	d, _ := s.setup.Dependency("db")
@@ -332,6 +327,56 @@ func TestAStubStandsInForAnAPIOutside(t *testing.T) {
 		calls = append(calls, e.Version+": "+e.Call.String())
 	}
 	assert.Equal(t, []string{"v2: app called https://api.payments.example:443, where a stub stands in, which speaks plain HTTP: give app an http:// address of it in the staging copy"}, calls)
+}
+
+func TestAShareOfWhatAnAPIIsAskedFails(t *testing.T) {
+	s, err := raiseDependencies(t, `
+services:
+  app: {image: "redis:7"}
+  api: {image: "payments:v1"}
+`, stage.Setup{
+		Versions:     map[string]stage.Version{"v1": {Name: "v1", Image: "redis:7"}, "v2": {Name: "v2", Image: "redis:7"}},
+		Dependencies: []stage.Dependency{{Name: "api", Kind: stage.HTTP, Port: 8080, Path: "/health"}},
+	})
+	require.NoError(t, err)
+	ctx := t.Context()
+	// Connections are kept and used again, as services do.
+	client := &http.Client{Transport: &http.Transport{Proxy: nil}, Timeout: 5 * time.Second}
+	defer client.CloseIdleConnections()
+	ask := func(version string) int {
+		r, err := s.routeOf(ctx, version)
+		require.NoError(t, err)
+		a, err := client.Get("http://" + r.doors["api-8080"] + "/health")
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, a.Body)
+		require.NoError(t, errors.Join(err, a.Body.Close()))
+		return a.StatusCode
+	}
+	count := func(version string) (wrong int) {
+		for range 50 {
+			if ask(version) == 500 {
+				wrong++
+			}
+		}
+		return wrong
+	}
+	require.Zero(t, count("v1")+count("v2"))
+	client.CloseIdleConnections()
+	some := stage.Failure{Kind: stage.DependencyErrors, Version: "v2", Dependency: "api", Share: 20}
+	more := stage.Failure{Kind: stage.DependencyErrors, Dependency: "api", Share: 40}
+	require.NoError(t, s.Inject(ctx, some))
+	assert.Equal(t, 10, count("v2"))
+	assert.Zero(t, count("v1"))
+	client.CloseIdleConnections()
+	require.NoError(t, s.Inject(ctx, more))
+	assert.Equal(t, 20, count("v1"))
+	assert.Equal(t, 20, count("v2"), "the largest share counts")
+	client.CloseIdleConnections()
+	require.NoError(t, s.Heal(ctx, more))
+	assert.Equal(t, 10, count("v2"))
+	client.CloseIdleConnections()
+	require.NoError(t, s.Heal(ctx, some))
+	assert.Zero(t, count("v1")+count("v2"))
 }
 
 func TestADependencyThatNeverBecomesHealthy(t *testing.T) {

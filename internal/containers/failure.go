@@ -63,6 +63,9 @@ func (s *Stage) newFailure(f stage.Failure) (failure, error) {
 	case stage.DependencySlow:
 		return &dependencySlow{base}, nil
 	case stage.DependencyErrors:
+		if d, ok := s.setup.Dependency(f.Dependency); ok && !d.FailsInPart() {
+			return nil, fmt.Errorf("%w: %s", errors.ErrUnsupported, stage.NoPartFails(d))
+		}
 		return &dependencyErrors{base}, nil
 	case stage.MissingVariable, stage.WrongVariable:
 		return &variable{base}, nil

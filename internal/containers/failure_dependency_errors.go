@@ -9,9 +9,8 @@ import (
 	"rehearsal/internal/stage"
 )
 
-// dependencyErrors has a share of what the version asks of a dependency fail: a stub
-// answers with 500; of any other one Toxiproxy cuts connections as soon as something is
-// sent.
+// dependencyErrors has a share of what the version asks of an API answered with 500: by
+// the stub that stands in for it, else by a relay before it.
 type dependencyErrors struct{ failureBase }
 
 func (f *dependencyErrors) inject(ctx context.Context) (bool, error) {
@@ -23,9 +22,6 @@ func (f *dependencyErrors) routeMade(ctx context.Context, r *route) error {
 		return err
 	}
 	d, _ := f.s.setup.Dependency(f.Dependency)
-	if d.Kind == stage.TCP && d.Say == "" {
-		return fmt.Errorf("%w: nothing is known that %s would answer to: put it into rehearsal.yaml, as say: \"PING\\r\\n\"", stage.ErrNotLanded, d.Name)
-	}
 	door, err := f.s.door(r, f.Dependency)
 	if err != nil {
 		return err
@@ -33,7 +29,7 @@ func (f *dependencyErrors) routeMade(ctx context.Context, r *route) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, landWithin, fmt.Errorf("%w: %s answered well for %s", stage.ErrNotLanded, f.Dependency, landWithin))
 	defer cancel()
 	err = clock.Poll(ctx, time.Millisecond, func() (bool, error) {
-		failed := f.s.useDependency(ctx, d, door, f.s.releasedEnvironment(nil))
+		failed := f.s.askDependency(ctx, d, door, f.s.releasedEnvironment(nil))
 		is := failed != nil && ctx.Err() == nil
 		if is {
 			f.land("%s asked %s: %v", r.version, f.Dependency, failed)

@@ -132,6 +132,9 @@ func (s *Stage) owned() []*testcontainers.DockerContainer {
 	for _, one := range s.services {
 		all = append(all, one.container)
 	}
+	for _, r := range s.relays {
+		all = append(all, r.container)
+	}
 	for _, t := range s.guards {
 		all = append(all, t.container)
 	}

@@ -90,6 +90,7 @@ type Stage struct {
 	allRoutes []*route
 	// guards are those of all routes, also of one that did not come to be.
 	guards     []*guard
+	relays     map[string]*relay // by dependency
 	failures   []failure
 	smokeKeys  []string // of the writes that smoke requests made
 	secrets    *redactor
@@ -160,6 +161,7 @@ func newStage(e *Engine, o Options) *Stage {
 		services:   map[string]*service{},
 		versions:   map[string]*version{},
 		routes:     map[string]*route{},
+		relays:     map[string]*relay{},
 		logBudgets: map[string]*logBudget{},
 	}
 	s.project, s.stubs = withStubs(o.Compose, s.setup)

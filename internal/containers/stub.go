@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
 
 	"rehearsal/internal/stage"
 )
@@ -52,12 +54,65 @@ const (
 	stubPatience    = 10 * time.Second // until it did as it was told, wall time
 )
 
+// relayOf is a relay to an API of the staging copy, which passes on what it is asked but
+// for a share. It is started when it is first needed.
+func (s *Stage) relayOf(ctx context.Context, d stage.Dependency) (*relay, error) {
+	s.mu.Lock()
+	r := s.relays[d.Name]
+	s.mu.Unlock()
+	if r != nil {
+		return r, nil
+	}
+	if _, err := s.images.Ensure(ctx, stubImage); err != nil {
+		return nil, err
+	}
+	r = &relay{stub: newStub(d)}
+	var err error
+	if r.address, err = s.inside.address(); err != nil {
+		return nil, err
+	}
+	port := strconv.Itoa(d.Port)
+	c := types.ServiceConfig{Name: d.Name}
+	c.Image, c.StdinOpen = stubImage, true
+	r.container, err = s.create(ctx, containerSpec{
+		name: "relay-" + d.Name, address: r.address, service: c, labels: map[string]string{"rehearsal.part": "relay"},
+		environment: map[string]string{"STUB_PORT": port, "STUB_RELAY": net.JoinHostPort(s.services[d.Name].address.String(), port)},
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.relays[d.Name] = r
+	s.mu.Unlock()
+	if err := s.followStub(ctx, r.stub, r.container.ID); err != nil {
+		return nil, err
+	}
+	s.onExit(r.container.ID, func() {
+		s.lose("the relay to %s %s%s", d.Name, s.exitOf(s.life, r.container.ID), s.lastLines(s.life, r.container.ID))
+	})
+	if err := r.container.Start(ctx); err != nil {
+		return nil, err
+	}
+	return r, r.order(ctx, map[string]any{}) // which it does when it listens
+}
+
+// A relay is a stub that passes on what it is asked.
+type relay struct {
+	*stub
+	address   netip.Addr
+	container *testcontainers.DockerContainer
+}
+
+func newStub(d stage.Dependency) *stub {
+	return &stub{Dependency: d, done: map[int]latch{}, asked: map[askedKey]int64{}, strange: map[string]bool{}}
+}
+
 // withStubs is the compose project with a service for every stub of the setup.
 func withStubs(p *types.Project, setup *stage.Setup) (*types.Project, map[string]*stub) {
 	stubs := map[string]*stub{}
 	for _, d := range setup.Dependencies {
 		if d.Stub != nil {
-			stubs[d.Name] = &stub{Dependency: d, done: map[int]latch{}, asked: map[askedKey]int64{}, strange: map[string]bool{}}
+			stubs[d.Name] = newStub(d)
 		}
 	}
 	if len(stubs) == 0 || p == nil {

@@ -298,13 +298,17 @@ func (s *Stage) settle(ctx context.Context, r *route) error {
 				want.fails = max(want.fails, is.ShareOrAll())
 			}
 		}
-		if stub := s.stub(d.Name); stub != nil { // which answers instead of cutting
-			if err := stub.fail(ctx, r.before(d.Name).address, want.fails); err != nil {
-				return err
-			}
-			want.fails = 0
+		ports := dependencyPorts(d, s.services[d.Name].ServiceConfig)
+		through, err := s.fail(ctx, r, d, want.fails)
+		if err != nil {
+			return err
 		}
-		for _, port := range dependencyPorts(d, s.services[d.Name].ServiceConfig) {
+		for _, port := range ports {
+			want := want
+			want.through = s.services[d.Name].address
+			if port == strconv.Itoa(d.Port) && through.IsValid() {
+				want.through = through
+			}
 			if err := r.proxies[d.Name+"-"+port].settle(want); err != nil {
 				return fmt.Errorf("set up the Toxiproxy of %s for %s: %w", r.owner(), d.Name, err)
 			}
@@ -313,40 +317,60 @@ func (s *Stage) settle(ctx context.Context, r *route) error {
 	return nil
 }
 
+// fail has a share, in percent, of what comes by a route fail: by the stub, else by a
+// relay before the dependency, whose address it returns.
+func (s *Stage) fail(ctx context.Context, r *route, d stage.Dependency, share float64) (through netip.Addr, err error) {
+	from := r.before(d.Name).address
+	if stub := s.stub(d.Name); stub != nil {
+		return through, stub.fail(ctx, from, share)
+	}
+	if share == 0 {
+		return through, nil
+	}
+	relay, err := s.relayOf(ctx, d)
+	if err != nil {
+		return through, err
+	}
+	return relay.address, relay.fail(ctx, from, share)
+}
+
 // A manner is how a dependency is to be for a version.
 type manner struct {
-	down  bool
-	delay time.Duration
-	fails float64 // percent of what is asked
+	down    bool
+	delay   time.Duration
+	fails   float64    // percent of what is asked
+	through netip.Addr // where what is asked goes: the dependency, or a relay
 }
 
-// A proxy is one door of a Toxiproxy, and how it is.
+// A proxy is one door of a Toxiproxy, and how slow it is.
 type proxy struct {
 	*toxiproxy.Proxy
-	is manner
+	delay time.Duration
 }
 
-const (
-	slowToxic = "slow"
-	cutToxic  = "cut"
-)
+const slowToxic = "slow"
 
-// settle closes or opens the door, and sets how much later answers come through and how
-// many connections are cut as soon as something is sent on them.
+// settle closes or opens the door, and sets where it leads and how much later answers
+// come through.
 func (p *proxy) settle(want manner) error {
-	if want.delay != p.is.delay {
-		err := p.swap(p.is.delay > 0, want.delay > 0, slowToxic, "latency", "downstream", 1, toxiproxy.Attributes{"latency": want.delay.Milliseconds()})
-		if err != nil {
-			return err
+	if want.delay != p.delay {
+		if p.delay > 0 {
+			if err := p.RemoveToxic(slowToxic); err != nil {
+				return err
+			}
 		}
-		p.is.delay = want.delay
+		if want.delay > 0 {
+			if _, err := p.AddToxic(slowToxic, "latency", "downstream", 1, toxiproxy.Attributes{"latency": want.delay.Milliseconds()}); err != nil {
+				return err
+			}
+		}
+		p.delay = want.delay
 	}
-	if want.fails != p.is.fails {
-		err := p.swap(p.is.fails > 0, want.fails > 0, cutToxic, "reset_peer", "upstream", float32(want.fails/100), toxiproxy.Attributes{"timeout": 0})
-		if err != nil {
+	if host, port, err := net.SplitHostPort(p.Upstream); err == nil && host != want.through.String() {
+		p.Upstream = net.JoinHostPort(want.through.String(), port) // connections that are open are cut
+		if err := p.Save(); err != nil {
 			return err
 		}
-		p.is.fails = want.fails
 	}
 	switch {
 	case want.down && p.Enabled:
@@ -355,18 +379,4 @@ func (p *proxy) settle(want manner) error {
 		return p.Enable()
 	}
 	return nil
-}
-
-// swap takes a toxic away that is there and puts one in that is wanted.
-func (p *proxy) swap(there, wanted bool, name, kind, stream string, share float32, a toxiproxy.Attributes) error {
-	if there {
-		if err := p.RemoveToxic(name); err != nil {
-			return err
-		}
-	}
-	if !wanted {
-		return nil
-	}
-	_, err := p.AddToxic(name, kind, stream, share, a)
-	return err
 }

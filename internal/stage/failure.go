@@ -44,8 +44,8 @@ const (
 	Latency        FailureKind = "latency"         // Share of the answers take Delay longer
 	DependencyDown FailureKind = "dependency down" // Version cannot connect to Dependency
 	DependencySlow FailureKind = "dependency slow" // Dependency's answers to Version take Delay longer
-	// DependencyErrors: Share of what Version asks of Dependency fails. A stub answers it
-	// with 500, any other dependency cuts the connection.
+	// DependencyErrors: Share of what Version asks of Dependency, an API, is answered with
+	// 500.
 	DependencyErrors FailureKind = "dependency errors"
 
 	MissingVariable FailureKind = "missing variable" // Version starts without Variable

@@ -10,9 +10,13 @@
 //	{"id":1,"from":"10.211.0.7","fails":50}
 //	{"done":1}
 //
+// As a relay it answers nothing itself, and says nothing of what it was asked: it passes
+// requests on to a dependency of the copy, but for the share that is to fail.
+//
 // It speaks no TLS. Who tries is told so by an alert, and {"from":…,"tls":"the host"} is
 // said. It needs nothing but the standard library.
-// Environment: STUB_ANSWERS, the file; STUB_PORT; STUB_TLS_PORT, where only calls by TLS
+// Environment: STUB_ANSWERS, the file, or STUB_RELAY, the host and port that a relay passes
+// on to; STUB_PORT; STUB_TLS_PORT, where only calls by TLS
 // are expected, "" for none.
 package main
 
@@ -28,7 +32,9 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"net/netip"
+	"net/url"
 	"os"
 	"os/signal"
 	"path"
@@ -50,13 +56,11 @@ func main() {
 const patience = 10 * time.Second // with a client that does not finish its request's head
 
 func run(ctx context.Context) error {
-	data, err := os.ReadFile(os.Getenv("STUB_ANSWERS"))
-	if err != nil {
-		return err
-	}
 	s := newStub(os.Stdout)
-	if err := json.Unmarshal(data, &s.answers); err != nil {
-		return fmt.Errorf("%s: %w", os.Getenv("STUB_ANSWERS"), err)
+	if to := os.Getenv("STUB_RELAY"); to != "" {
+		s.relay = relayTo(to)
+	} else if err := s.read(os.Getenv("STUB_ANSWERS")); err != nil {
+		return err
 	}
 	listener, err := net.Listen("tcp", ":"+os.Getenv("STUB_PORT"))
 	if err != nil {
@@ -79,6 +83,38 @@ func run(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// read takes the answers from a file.
+func (s *stub) read(file string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, &s.answers); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}
+
+// relayTo passes requests on as they are. Where there is no answer, the connection is
+// cut, as it would be without a relay.
+func relayTo(address string) http.Handler {
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(&url.URL{Scheme: "http", Host: address})
+			r.Out.Host = r.In.Host
+			for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+				if v, ok := r.In.Header[name]; ok {
+					r.Out.Header[name] = v
+				}
+			}
+		},
+		FlushInterval: -1, // at once
+		Transport:     &http.Transport{Proxy: nil, DisableCompression: true},
+		ErrorLog:      log.New(io.Discard, "", 0),
+		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	}
 }
 
 // An answer is what is answered to the requests that it is for.
@@ -140,6 +176,7 @@ type stub struct {
 		Answers []answer `json:"answers"`
 		Default answer   `json:"default"`
 	}
+	relay http.Handler // nil: it answers itself
 
 	mu    sync.Mutex
 	out   *json.Encoder
@@ -204,6 +241,14 @@ const (
 )
 
 func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.relay != nil {
+		if s.due(address(r.RemoteAddr)) {
+			http.Error(w, fails, http.StatusInternalServerError)
+		} else {
+			s.relay.ServeHTTP(w, r)
+		}
+		return
+	}
 	body, _ := io.ReadAll(io.LimitReader(r.Body, bodyMost))
 	a := s.choose(r, body)
 	if r.Header.Get(probeHeader) == "" {
@@ -229,20 +274,29 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, a.Body)
 }
 
+// fails is what is answered to the share of the requests that fails.
+const fails = "this share of the requests fails on purpose"
+
+// due says whether the next request of an address fails, and counts it.
+func (s *stub) due(from netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.fails[from]
+	if f == nil {
+		return false
+	}
+	f.owed += f.share
+	due := f.owed > 1-1e-9
+	if due {
+		f.owed--
+	}
+	return due
+}
+
 // choose is the answer to a request.
 func (s *stub) choose(r *http.Request, body []byte) answer {
-	s.mu.Lock()
-	f := s.fails[address(r.RemoteAddr)]
-	due := false
-	if f != nil {
-		f.owed += f.share
-		if due = f.owed > 1-1e-9; due {
-			f.owed--
-		}
-	}
-	s.mu.Unlock()
-	if due {
-		return answer{Status: http.StatusInternalServerError, Body: "this share of the requests fails on purpose\n"}
+	if s.due(address(r.RemoteAddr)) {
+		return answer{Status: http.StatusInternalServerError, Body: fails + "\n"}
 	}
 	for _, a := range s.answers.Answers {
 		if a.fits(r, body) {

@@ -161,3 +161,35 @@ func TestWhoSpeaksTLSIsTold(t *testing.T) {
 	_, err = http.Get("https://" + only.Addr().String())
 	require.ErrorContains(t, err, "remote error: tls")
 }
+
+func TestARelayPassesOnAllButAShare(t *testing.T) {
+	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/cut" {
+			panic(http.ErrAbortHandler)
+		}
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("X-Seen", r.Host+" "+r.Method+" "+r.URL.RequestURI()+" "+r.Header.Get("X-Forwarded-For"))
+		w.WriteHeader(201)
+		_, _ = w.Write(body)
+	}))
+	defer behind.Close()
+	s, at, out := serve(t, nil, stage.StubAnswer{})
+	s.relay = relayTo(strings.TrimPrefix(behind.URL, "http://"))
+	long := strings.Repeat("x", 3<<20)
+	status, said, header := ask(t, "POST", at+"/a%20b?c=d", long)
+	assert.Equal(t, 201, status)
+	assert.Equal(t, long, said)
+	assert.Equal(t, strings.TrimPrefix(at, "http://")+" POST /a%20b?c=d", header.Get("X-Seen"))
+	_, err := http.Get(at + "/cut")
+	require.ErrorIs(t, err, io.EOF)
+	s.obey(strings.NewReader(`{"id": 1, "from": "127.0.0.1", "fails": 25}` + "\n"))
+	wrong := 0
+	for range 8 {
+		if status, said, _ := ask(t, "GET", at, ""); status == 500 {
+			assert.Equal(t, fails+"\n", said)
+			wrong++
+		}
+	}
+	assert.Equal(t, 2, wrong)
+	assert.Equal(t, `{"done":1}`+"\n", out.String(), "a relay says nothing of what it is asked")
+}

@@ -193,7 +193,7 @@ func readWishes(getenv func(string) string) (*wishes, error) {
 		w.root = rand.Text()
 		fmt.Fprintln(os.Stderr, "[Note] [Entrypoint]: GENERATED ROOT PASSWORD: "+w.root)
 	case w.root == "" && empty == "":
-		return nil, errors.New("Database is uninitialized and password option is not specified\n" +
+		return nil, errors.New("database is uninitialized and password option is not specified\n" +
 			"\tYou need to specify one of MARIADB_ROOT_PASSWORD, MARIADB_ALLOW_EMPTY_ROOT_PASSWORD and MARIADB_RANDOM_ROOT_PASSWORD")
 	case w.user == "root":
 		return nil, errors.New(`MARIADB_USER="root", MARIADB_USER cannot be used for the root user: use MARIADB_ROOT_PASSWORD`)
