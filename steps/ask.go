@@ -15,7 +15,7 @@ import (
 func askPhrases() []Phrase {
 	request := func(a Args) *stage.Request {
 		r := &stage.Request{Method: a.Text("method"), Path: a.Text("path"), Body: a.Text("body")}
-		if r.Body != "" {
+		if r.Body != "" { // what such a request mostly needs; a smoke request can have any headers
 			r.Headers = map[string]string{"Content-Type": "application/json", "Idempotency-Key": "{key}"}
 		}
 		return r
@@ -44,10 +44,10 @@ func askPhrases() []Phrase {
 		{"Then", `the answer comes within {within:duration}`,
 			`応答は{within:duration}以内に返る`,
 			answered(func(r *stage.SmokeRequest, a Args) { r.Within = a.Duration("within") })},
-		{"Then", `the answer has {value} at {json}`,
-			`応答の {json} は {value} である`,
+		{"Then", `the answer has {text} at {json}`,
+			`応答の {json} は {text} である`,
 			answered(func(r *stage.SmokeRequest, a Args) {
-				r.JSON = []stage.JSONValue{{Path: a.Text("json"), Test: stage.JSONIs, Want: jsonOrText(a.Text("value"))}}
+				r.JSON = []stage.JSONValue{{Path: a.Text("json"), Test: stage.JSONIs, Want: jsonOrText(a.Text("text"))}}
 			})},
 		{"Then", `the answer has more than {number} at {json}`,
 			`応答の {json} は {number} より大きい`,

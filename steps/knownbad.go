@@ -2,6 +2,7 @@ package steps
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -21,11 +22,12 @@ const (
 	FailuresVanish  Breakage = "failure does not land"
 	LostAcks        Breakage = "lost acknowledgement"
 	SharesUnapplied Breakage = "shares not applied"
+	ChecksAsleep    Breakage = "check never fails"
 )
 
 // Breakages is every one of them.
 func Breakages() []Breakage {
-	return []Breakage{AlarmsAsleep, NoRollback, FailuresVanish, LostAcks, SharesUnapplied}
+	return []Breakage{AlarmsAsleep, NoRollback, FailuresVanish, LostAcks, SharesUnapplied, ChecksAsleep}
 }
 
 // ParseBreakage reads the name of a breakage; "" is none.
@@ -68,9 +70,25 @@ type broken struct {
 	stable string // the first version that served everyone
 }
 
-var _ stage.Stage = (*broken)(nil)
+var (
+	_ stage.Stage  = (*broken)(nil)
+	_ stage.Prober = (*broken)(nil)
+)
 
 func (b *broken) Unwrap() stage.Stage { return b.Stage }
+
+// Probe finds nothing wrong where checks are asleep.
+func (b *broken) Probe(ctx context.Context, p stage.Probe) error {
+	prober, ok := stage.As[stage.Prober](b.Stage)
+	if !ok {
+		return fmt.Errorf("%v: this stage answers no probes: %w", p, errors.ErrUnsupported)
+	}
+	err := prober.Probe(ctx, p)
+	if b.how == ChecksAsleep && errors.Is(err, stage.ErrProbe) {
+		return nil
+	}
+	return err
+}
 
 func (b *broken) Shift(ctx context.Context, shares stage.Shares) error {
 	first := b.stable == ""

@@ -158,7 +158,7 @@ func TestWithoutAnEngineTheContainersAreNotVerified(t *testing.T) {
 func TestAKnownBadHarnessIsCaught(t *testing.T) {
 	out, status := run(t, nil, "knownbad", "--file", "../../fixtures/rehearsal.yaml")
 	require.Equal(t, 0, status, out)
-	assert.Contains(t, out, "every one of 5 breakages of the harness turned scenarios red")
+	assert.Contains(t, out, "every one of 6 breakages of the harness turned scenarios red")
 }
 
 func TestStepsListsBothLanguages(t *testing.T) {

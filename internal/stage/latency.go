@@ -36,13 +36,13 @@ func LatencyOf(d time.Duration) time.Duration {
 	return d>>shift<<shift + 1<<(shift-1)
 }
 
-// LatenciesOf is the histogram of some times and how often each was measured.
+// LatenciesOf is the histogram of some times and how often each was measured. It uses
+// up times, whose memory it takes over: stages make one for every event.
 func LatenciesOf(times []LatencyCount) Latencies {
-	all := slices.Clone(times)
-	for i := range all {
-		all[i].Took = LatencyOf(all[i].Took)
+	for i := range times {
+		times[i].Took = LatencyOf(times[i].Took)
 	}
-	return Latencies(all).sorted()
+	return Latencies(times).sorted()
 }
 
 // Add is the sum of two histograms.
