@@ -42,3 +42,13 @@ Feature: Trouble with the database or the payments API during a release
       And all customers are back on "v1" within 30 seconds of the alarm
       And service is restored within 4 minutes of the alarm
       And no acknowledged order is lost or doubled
+
+    @thorough
+    Scenario: The payments API fails for a part of the orders
+      Given the "payments" fails 50% of what it is asked for 6 minutes, from 1 minute after "v2" takes traffic
+      When "v2" is released as the "canary" plan says
+      Then the alarm "shop-5xx-rate" goes off within 4 minutes of exposure
+      And the alarm "shop-error-logs" may go off too
+      And all customers are back on "v1" within 30 seconds of the alarm
+      And service is restored within 4 minutes of the alarm
+      And no acknowledged order is lost or doubled

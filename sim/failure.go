@@ -156,6 +156,8 @@ func (s *Stage) proof(f stage.Failure, version string) string {
 		return fmt.Sprintf("%s refused a connection from %s", f.Dependency, version)
 	case stage.DependencySlow:
 		return fmt.Sprintf("%s answered %s %v later", f.Dependency, version, f.Delay)
+	case stage.DependencyErrors:
+		return fmt.Sprintf("%s failed %g %% of what %s asked", f.Dependency, f.ShareOrAll(), version)
 	case stage.LostWrites:
 		return fmt.Sprintf("%s acknowledges, and does not store, %g %% of the writes", version, f.ShareOrAll())
 	case stage.WrongAnswers:

@@ -60,6 +60,7 @@ func TestEveryFailureIsSeenWhereItShows(t *testing.T) {
 			map[string]time.Duration{"shop-p99-latency": third}, 0, "payments answered v2 1s later"},
 		{"payments too slow", with(v2(stage.DependencySlow), func(f *stage.Failure) { f.Dependency, f.Delay = "payments", time.Minute }),
 			map[string]time.Duration{"shop-5xx-rate": third, "shop-error-logs": third, "shop-p99-latency": third}, 0.2, "payments answered v2 1m0s later"},
+		{"payments fail", with(v2(stage.DependencyErrors), func(f *stage.Failure) { f.Dependency = "payments" }), errors, 0.2, "payments failed 100 % of what v2 asked"},
 		{"lost writes", with(v2(stage.LostWrites), func(f *stage.Failure) { f.Share = 10 }), nil, 0, "v2 acknowledges, and does not store, 10 % of the writes"},
 		{"wrong answers", v2(stage.WrongAnswers), nil, 0, "v2 answers 100 % of its requests with something wrong"},
 		{"memory leak", with(v2(stage.MemoryLeak), func(f *stage.Failure) { f.PerRequest = 16 << 10 }),

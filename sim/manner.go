@@ -84,7 +84,7 @@ func (m *model) suffer(made *manner, f stage.Failure, injected bool) {
 		})
 	case stage.Latency:
 		m.each(made, f, func(k *kindManner) { k.slow(share, f.Delay) })
-	case stage.DependencyDown:
+	case stage.DependencyDown, stage.DependencyErrors:
 		m.lose(made, f, share)
 	case stage.DependencySlow:
 		m.wait(made, f, share)
@@ -112,7 +112,8 @@ func (m *model) suffer(made *manner, f stage.Failure, injected bool) {
 	}
 }
 
-// lose takes away a dependency: what needs it is answered with 500 at once.
+// lose takes away a dependency, or a share of its answers: what needs it is answered
+// with 500 at once.
 func (m *model) lose(made *manner, f stage.Failure, share float64) {
 	m.each(made, f, func(k *kindManner) { k.fail(share) })
 	if d, _ := m.Dependency(f.Dependency); d.Readiness && share == 1 {
@@ -159,7 +160,7 @@ func (m *model) needs(request, dependency string) bool {
 // addressOf is the dependency whose address is in that variable.
 func (m *model) addressOf(variable string) (stage.Dependency, bool) {
 	for _, d := range m.Dependencies {
-		if d.URLFrom != "" && d.URLFrom == variable {
+		if d.Leads(variable) {
 			return d, true
 		}
 	}

@@ -67,9 +67,11 @@ func (s *Stage) probeDependency(p stage.Probe) (found finding, err error) {
 			found.wrong = d.Name + " refuses connections"
 		case f.Kind == stage.DependencySlow && f.Dependency == d.Name:
 			found.took += f.Delay
-		case f.Kind == stage.MissingVariable && f.Variable == d.URLFrom:
+		case f.Kind == stage.DependencyErrors && f.Dependency == d.Name && s.chance.Float64() < f.ShareOrAll()/100:
+			found.wrong = d.Name + " fails"
+		case f.Kind == stage.MissingVariable && d.Leads(f.Variable):
 			found.wrong = f.Variable + " is not set"
-		case f.Kind == stage.WrongVariable && f.Variable == d.URLFrom:
+		case f.Kind == stage.WrongVariable && d.Leads(f.Variable):
 			found.wrong = f.Variable + " leads to nobody who answers"
 		}
 	}

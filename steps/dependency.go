@@ -25,6 +25,17 @@ func dependencyPhrases() []Phrase {
 				return w.failAt(stage.Failure{Kind: stage.DependencySlow, Version: a.Text("version"), Dependency: a.Text("dependency"), Delay: a.Duration("delay")},
 					stage.Moment{Version: a.Text("version"), After: a.Duration("after")}, 0)
 			}},
+		{"Given", `the {dependency:api} fails {share:percent} of what version {version} asks`,
+			`{dependency:api} は版 {version} からの要求の{share:percent}に失敗する`,
+			func(_ context.Context, w *World, a Args) error {
+				return w.fail(stage.Failure{Kind: stage.DependencyErrors, Version: a.Text("version"), Dependency: a.Text("dependency"), Share: a.Percent("share")})
+			}},
+		{"Given", `the {dependency:api} fails {share:percent} of what it is asked for {lasts:duration}, from {after:duration} after {version} takes traffic`,
+			`{version} が要求を受け始めて{after:duration}後から{lasts:duration}の間 {dependency:api} は要求の{share:percent}に失敗する`,
+			func(_ context.Context, w *World, a Args) error {
+				return w.failAt(stage.Failure{Kind: stage.DependencyErrors, Dependency: a.Text("dependency"), Share: a.Percent("share")},
+					stage.Moment{Version: a.Text("version"), After: a.Duration("after")}, a.Duration("lasts"))
+			}},
 		{"Given", `the {dependency} is down for {lasts:duration}, from {after:duration} after {version} takes traffic`,
 			`{version} が要求を受け始めて{after:duration}後から{lasts:duration}の間 {dependency} が停止する`,
 			func(_ context.Context, w *World, a Args) error {

@@ -53,6 +53,8 @@ var gaps = map[string]gap{
 	"alarm":      {quoted, `"shop-5xx-rate"`, `"shop-5xx-rate"`, inQuotes},
 	"plan":       {quoted, `"canary"`, `"canary"`, inQuotes},
 	"dependency": {quoted, `"database"`, `"database"`, inQuotes},
+	"api":        {quoted, `"payments"`, `"payments"`, inQuotes}, // a dependency of kind "http"
+	"stub":       {quoted, `"payments"`, `"payments"`, inQuotes}, // one that is a stub
 	"compose":    {quoted, `"database"`, `"database"`, inQuotes}, // a service of the compose file
 	"variable":   {quoted, `"DATABASE_URL"`, `"DATABASE_URL"`, inQuotes},
 	"value":      {quoted, `"postgres://nowhere"`, `"postgres://nowhere"`, inQuotes},
@@ -168,7 +170,7 @@ func (a Args) Duration(name string) time.Duration {
 
 // Phrases is every phrase, in the order in which people read about a release.
 func Phrases() []Phrase {
-	return slices.Concat(stagePhrases(), versionPhrases(), dependencyPhrases(), beforePhrases(), releasePhrases(), alarmPhrases(), usersPhrases(), askPhrases())
+	return slices.Concat(stagePhrases(), versionPhrases(), dependencyPhrases(), stubPhrases(), beforePhrases(), releasePhrases(), alarmPhrases(), usersPhrases(), askPhrases())
 }
 
 // A form is one language's way to say a phrase, ready to match.

@@ -249,6 +249,12 @@ func (c *checker) step(s *Spec, line int64, text string) {
 			for _, d := range set.Dependencies {
 				known = append(known, d.Name)
 			}
+		case "api", "stub":
+			for _, d := range set.Dependencies {
+				if d.FailsInPart() && (f.types[i] == "api" || d.Stub != nil) {
+					known = append(known, d.Name)
+				}
+			}
 		case "compose":
 			known = c.project.Compose.ServiceNames()
 		case "check":
@@ -291,6 +297,8 @@ func (c *checker) step(s *Spec, line int64, text string) {
 				what = "version"
 			case "compose":
 				what = "service"
+			case "api":
+				what = "API"
 			}
 			c.fail(s.File, line, "there is no %s %q in %s: %s", what, v, c.project.File, nearestName(v, known))
 		}

@@ -69,7 +69,7 @@ func TestInitMakesARehearsalThatPasses(t *testing.T) {
 			map[string][]string{"rehearsal.yaml": {"deadline: 1m20s", "kind: postgres"}, "release.yaml": {"connection to db", "web-memory"}}},
 		"web, Redis and an API": {samples + "/web-redis-api", nil,
 			[]string{"page calls api (http, port 9000), as its variable API_BASE says", "SEARCH_URL names https://search.example.net"},
-			map[string][]string{"rehearsal.yaml": {"path: /ready", "# cache (Redis) runs in the staging copy"}, "release.yaml": {"connection to api"}}},
+			map[string][]string{"rehearsal.yaml": {"path: /ready", "  cache:\n    kind: redis\n    port: 6379\n    url: REDIS_URL"}, "release.yaml": {"connection to api"}}},
 		"forms": {samples + "/forms", nil,
 			[]string{"the service front.end is released", "does port 8080 answer /-/healthy by plain HTTP?", "where is pg?"},
 			map[string][]string{"rehearsal.yaml": {"port: 8080", "#    url: DATABASE_URL"}}},

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
 
@@ -83,15 +82,12 @@ func (s *Stage) askRequest(ctx context.Context, p stage.Probe, r stage.Request) 
 // askQuery asks a database past all failures, as an audit does.
 func (s *Stage) askQuery(ctx context.Context, p stage.Probe, sql string) (a stage.Answer, said string, err error) {
 	d, ok := s.setup.Dependency(p.Dependency)
-	if !ok || d.Kind != "postgres" {
-		return a, "", fmt.Errorf("%v: it is not a dependency of kind postgres", p)
+	if !ok || !d.Database() {
+		return a, "", fmt.Errorf("%v: it is not a dependency of kind postgres or mysql", p)
 	}
 	ctx, cancel, cause := inTime(ctx, probeWithin)
 	defer cancel()
-	err = s.withDatabase(ctx, d, s.directPath(d), s.releasedEnvironment(nil), func(conn *pgx.Conn) (err error) {
-		a, err = query(ctx, conn, sql)
-		return err
-	})
+	a, err = s.queryDatabase(ctx, d, s.directPath(d), s.releasedEnvironment(nil), sql)
 	if err != nil {
 		return a, "", failed(p, "%s: %s", sql, s.secrets.redact(cause(err).Error()))
 	}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"rehearsal/internal/clock"
 	"rehearsal/internal/stage"
 )
@@ -26,22 +24,17 @@ func (s *Stage) Audit(ctx context.Context) (err error) {
 		return errors.New("the setup does not say how to ask which writes are stored")
 	}
 	d, ok := s.setup.Dependency(load.StoredIn)
-	if !ok || d.Kind != "postgres" {
-		return fmt.Errorf("stored writes are in %q, which is not a dependency of kind postgres", load.StoredIn)
+	if !ok || !d.Database() {
+		return fmt.Errorf("stored writes are in %q, which is not a dependency of kind postgres or mysql", load.StoredIn)
 	}
 	acknowledged := s.acknowledgedKeys() // before the database is asked: what comes meanwhile is no matter
 	stored := map[string]int{}
-	err = s.withDatabase(ctx, d, s.directPath(d), s.releasedEnvironment(nil), func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, load.Stored)
-		if err != nil {
-			return err
+	_, err = s.eachRow(ctx, d, s.directPath(d), s.releasedEnvironment(nil), load.Stored, func(row []string) error {
+		if len(row) != 1 {
+			return fmt.Errorf("the query gives %d columns, want one: the key", len(row))
 		}
-		var key string
-		_, err = pgx.ForEachRow(rows, []any{&key}, func() error {
-			stored[key]++
-			return nil
-		})
-		return err
+		stored[row[0]]++
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("ask %s which writes are stored: %w", d.Name, err)

@@ -118,6 +118,11 @@ func (s *Stage) startService(ctx context.Context, one *service) error {
 		return err
 	}
 	s.onExit(one.container.ID, func() { s.serviceExited(one, spec.restarts) })
+	if stub := s.stub(one.Name); stub != nil {
+		if err := s.followStub(ctx, stub, one.container.ID); err != nil {
+			return err
+		}
+	}
 	for name, d := range one.DependsOn {
 		if err := s.services[name].reached(ctx, d.Condition); err != nil {
 			return err
@@ -197,10 +202,12 @@ func (s *Stage) awaitHealthy(ctx context.Context, one *service) error {
 	limit := min(max(check.limit, healthLeast), healthAtMost)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not healthy after %s", limit))
 	defer cancel()
-	last := errors.New("it was not asked yet")
+	until, _ := ctx.Deadline()
+	var last error
 	err = clock.Poll(ctx, healthEvery, func() (bool, error) {
 		err := s.askService(ctx, one, check)
-		if ctx.Err() == nil {
+		// What was cut short by the deadline says only that: what came before says more.
+		if last == nil || ctx.Err() == nil && clock.Wall().Before(until) {
 			last = err
 		}
 		return err == nil, nil
@@ -208,6 +215,9 @@ func (s *Stage) awaitHealthy(ctx context.Context, one *service) error {
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
+		}
+		if last == nil {
+			last = errors.New("it was not asked yet")
 		}
 		return fmt.Errorf("%w: %w%s", err, last, s.lastLines(ctx, one.container.ID))
 	}

@@ -62,6 +62,11 @@ func (s *Stage) newFailure(f stage.Failure) (failure, error) {
 		return &dependencyDown{base}, nil
 	case stage.DependencySlow:
 		return &dependencySlow{base}, nil
+	case stage.DependencyErrors:
+		if d, ok := s.setup.Dependency(f.Dependency); ok && !d.FailsInPart() {
+			return nil, fmt.Errorf("%w: %s", errors.ErrUnsupported, stage.NoPartFails(d))
+		}
+		return &dependencyErrors{base}, nil
 	case stage.MissingVariable, stage.WrongVariable:
 		return &variable{base}, nil
 	case stage.LostWrites:

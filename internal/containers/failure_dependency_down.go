@@ -18,7 +18,7 @@ func (f *dependencyDown) inject(ctx context.Context) (bool, error) {
 }
 
 func (f *dependencyDown) routeMade(ctx context.Context, r *route) error {
-	if err := f.s.settle(r); err != nil {
+	if err := f.s.settle(ctx, r); err != nil {
 		return err
 	}
 	door, err := f.s.door(r, f.Dependency)
@@ -41,8 +41,8 @@ func (f *dependencyDown) routeMade(ctx context.Context, r *route) error {
 	return err
 }
 
-func (f *dependencyDown) heal(context.Context) error {
-	_, err := f.s.onRoutes(f.Failure, f.s.settle)
+func (f *dependencyDown) heal(ctx context.Context) error {
+	_, err := f.s.onRoutes(f.Failure, func(r *route) error { return f.s.settle(ctx, r) })
 	return err
 }
 

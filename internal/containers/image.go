@@ -134,6 +134,9 @@ func (m *Images) ensure(ctx context.Context, ref string) (string, error) {
 	}
 	if recipe == nil {
 		failure.Tried = append(failure.Tried, "there is no recipe to build it here")
+		if hint := imageHint(ref); hint != "" {
+			failure.Remedy += "; " + hint
+		}
 		return "", failure
 	}
 	id, err = m.make(ctx, ref, recipe, why)

@@ -116,7 +116,7 @@ func TestUnreachableRegistryIsAskedOnce(t *testing.T) {
 	e := newFakeEngine()
 	e.pull = failingPull(`Error response from daemon: Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io on 192.0.2.53:53: no such host`)
 	m, lines := testImages(t, e)
-	for _, ref := range []string{"redis:7", "rabbitmq:3", "redis:7"} {
+	for _, ref := range []string{"memcached:1", "rabbitmq:3", "memcached:1"} {
 		_, err := m.Ensure(t.Context(), ref)
 		failure := new(ImageError)
 		require.ErrorAs(t, err, &failure)
@@ -155,9 +155,9 @@ func TestRefusedImageDoesNotCondemnItsRegistry(t *testing.T) {
 	_, err := m.Ensure(t.Context(), "secret:1")
 	require.ErrorContains(t, err, "registry registry-1.docker.io does not give it (pull access denied")
 	e.pull = func(context.Context, string) (string, error) { return `{"status":"Pulling"}{"status":"Done"}`, nil }
-	id, err := m.Ensure(t.Context(), "redis:7")
+	id, err := m.Ensure(t.Context(), "memcached:1")
 	require.NoError(t, err)
-	assert.Equal(t, "sha256:redis:7", id)
+	assert.Equal(t, "sha256:memcached:1", id)
 }
 
 func TestErrorInTheStreamOfAPull(t *testing.T) {
@@ -166,7 +166,7 @@ func TestErrorInTheStreamOfAPull(t *testing.T) {
 		return `{"status":"Pulling"}{"errorDetail":{"message":"no matching manifest for linux/amd64"}}`, nil
 	}
 	m, _ := testImages(t, e)
-	_, err := m.Ensure(t.Context(), "redis:7")
+	_, err := m.Ensure(t.Context(), "memcached:1")
 	assert.ErrorContains(t, err, "no matching manifest for linux/amd64")
 }
 
@@ -179,9 +179,9 @@ func TestSilentRegistryIsGivenUpAfterPatience(t *testing.T) {
 	}
 	m, _ := testImages(t, e)
 	m.registry.patience = 30 * time.Millisecond
-	_, err := m.Ensure(t.Context(), "redis:7")
+	_, err := m.Ensure(t.Context(), "memcached:1")
 	require.ErrorContains(t, err, "cannot be reached (no answer within 0.0 s)")
-	_, err = m.Ensure(t.Context(), "redis:8")
+	_, err = m.Ensure(t.Context(), "memcached:2")
 	require.ErrorContains(t, err, "cannot be reached")
 	assert.EqualValues(t, 1, e.pulls.Load())
 }
@@ -201,7 +201,7 @@ func TestReachableRegistryIsGivenLonger(t *testing.T) {
 	m, _ := testImages(t, e)
 	m.registry.patience, m.registry.reachable = 50*time.Millisecond, time.Minute
 	m.registry.probe = func(context.Context, string) error { close(probed); return nil }
-	_, err := m.Ensure(t.Context(), "redis:7")
+	_, err := m.Ensure(t.Context(), "memcached:1")
 	require.NoError(t, err)
 }
 
@@ -214,7 +214,7 @@ func TestCancelledPullCondemnsNothing(t *testing.T) {
 		return "", ctx.Err()
 	}
 	m, _ := testImages(t, e)
-	_, err := m.Ensure(ctx, "redis:7")
+	_, err := m.Ensure(ctx, "memcached:1")
 	require.ErrorIs(t, err, context.Canceled)
 	assert.NoError(t, m.registry.unreachable("registry-1.docker.io"))
 }
@@ -231,7 +231,7 @@ func TestProbeRegistry(t *testing.T) {
 func TestImageRegistry(t *testing.T) {
 	for ref, want := range map[string]string{
 		"redis": "registry-1.docker.io", "shopify/toxiproxy:2": "registry-1.docker.io", "ghcr.io/a/b:1": "ghcr.io",
-		"localhost:5000/a": "localhost:5000", "docker.io/library/redis@sha256:" + strings.Repeat("a", 64): "registry-1.docker.io",
+		"localhost:5000/a": "localhost:5000", "docker.io/library/memcached@sha256:" + strings.Repeat("a", 64): "registry-1.docker.io",
 	} {
 		assert.Equal(t, want, imageRegistry(ref), ref)
 	}

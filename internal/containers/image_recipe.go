@@ -88,9 +88,12 @@ func DefaultImageRecipes() []ImageRecipe {
 		haproxyRecipe{},
 		postgresRecipe{Major: "15", Suite: "bookworm"},
 		postgresRecipe{Major: "17", Suite: "trixie"},
+		mariadbRecipe{},
+		redisRecipe{},
 		toxiproxyRecipe{},
 		reaperRecipe{},
 		borderRecipe{},
+		stubRecipe{},
 	}
 }
 

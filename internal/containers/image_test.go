@@ -210,3 +210,26 @@ func TestToxiproxyIsTheOneInGoMod(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(data), toxiproxyModule+" v"+toxiproxyVersion)
 }
+
+func TestWhatCanBeBuiltHere(t *testing.T) {
+	made := func(ref string) string {
+		for _, r := range DefaultImageRecipes() {
+			if r.Matches(ref) {
+				return r.Source()
+			}
+		}
+		return ""
+	}
+	for ref, want := range map[string]string{
+		"mariadb:10.11": "Debian packages", "mariadb:10.11.6": "Debian packages", "mariadb:10": "Debian packages", "mariadb:10-jammy": "Debian packages",
+		"mariadb:10.6": "", "mariadb:11": "", "mariadb": "", "mariadb:100": "", "acme/mariadb:10": "",
+		"redis:7": "Debian packages", "redis:7.0": "Debian packages", "redis:7-alpine": "Debian packages", "redis:7.0.15-bookworm": "Debian packages",
+		"redis:7.2": "", "redis:6": "", "redis:latest": "",
+		"mysql:8": "", stubImage: "Go source",
+	} {
+		require.Equal(t, want, made(ref), ref)
+	}
+	require.Contains(t, imageHint("mysql:8.4"), "name mariadb:10.11")
+	require.Contains(t, imageHint("docker.io/library/redis:6"), "of redis, only redis:7.0 can be built here")
+	require.Empty(t, imageHint("acme/web:1"))
+}

@@ -1,6 +1,7 @@
 package containers
 
 import (
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -42,7 +43,15 @@ func newRedactor(p *types.Project, setup *stage.Setup) *redactor {
 			secrets = append(secrets, password, u.User.String())
 		}
 	}
+	address := func(environment map[string]string) { // also in forms that are no URL
+		for _, d := range setup.Dependencies {
+			if a, _, err := AddressOf(d, environment); err == nil {
+				secrets = append(secrets, a.Password)
+			}
+		}
+	}
 	if p != nil {
+		address(environmentOf(p.Services[setup.Service]))
 		for _, s := range p.Services {
 			for name, value := range environmentOf(s) {
 				learn(name, value)
@@ -53,6 +62,12 @@ func newRedactor(p *types.Project, setup *stage.Setup) *redactor {
 		for name, value := range v.Environment {
 			learn(name, value)
 		}
+		environment := map[string]string{}
+		if p != nil {
+			environment = environmentOf(p.Services[setup.Service])
+		}
+		maps.Copy(environment, v.Environment)
+		address(environment)
 	}
 	secrets = slices.DeleteFunc(secrets, func(s string) bool { return len(s) < secretLeast })
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })

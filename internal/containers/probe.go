@@ -8,8 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -134,42 +132,6 @@ func (s *Stage) environmentIn(name string) map[string]string {
 		f.replicaCreated(&spec)
 	}
 	return spec.environment
-}
-
-// pointsTo says what is wrong with the address of a dependency in the variables.
-func (s *Stage) pointsTo(d stage.Dependency, environment map[string]string) error {
-	if d.URLFrom == "" {
-		return nil
-	}
-	value, set := environment[d.URLFrom]
-	if !set || value == "" {
-		return fmt.Errorf("the variable %s, which should hold the address of %s, is not set", d.URLFrom, d.Name)
-	}
-	u, err := url.Parse(value)
-	if err != nil || u.Host == "" {
-		return fmt.Errorf("the variable %s should hold the address of %s, and is no address", d.URLFrom, d.Name)
-	}
-	if names := aliasesOf(s.project.Services[d.Name]); !slices.Contains(names, u.Hostname()) {
-		return fmt.Errorf("the variable %s should hold the address of %s, and names the host %q", d.URLFrom, d.Name, u.Hostname())
-	}
-	port := u.Port()
-	if port == "" {
-		port = defaultPort(u.Scheme)
-	}
-	if port != strconv.Itoa(d.Port) {
-		return fmt.Errorf("the variable %s names port %s of %s, which listens on %d", d.URLFrom, port, d.Name, d.Port)
-	}
-	return nil
-}
-
-func defaultPort(scheme string) string {
-	switch scheme {
-	case "https":
-		return "443"
-	case "postgres", "postgresql":
-		return "5432"
-	}
-	return "80"
 }
 
 // probeSmoke sends every smoke request to the version and looks at the answers.

@@ -8,52 +8,31 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"rehearsal/internal/stage"
 )
 
 // askDependency asks a dependency, at door, whether it answers: a database opens a
-// connection with the credentials of the service's variable and answers a query, an
+// connection with the credentials of the service's variables and answers a query, an
 // API answers its health request.
 func (s *Stage) askDependency(ctx context.Context, d stage.Dependency, door string, environment map[string]string) error {
 	if door == "" {
 		return fmt.Errorf("%s cannot be reached from here yet", d.Name)
 	}
 	switch d.Kind {
-	case "postgres":
-		return s.withDatabase(ctx, d, door, environment, func(conn *pgx.Conn) error {
-			var one int
-			return conn.QueryRow(ctx, "select 1").Scan(&one)
-		})
-	case "http":
+	case stage.Postgres, stage.MySQL:
+		_, err := s.queryDatabase(ctx, d, door, environment, "select 1")
+		return err
+	case stage.Redis:
+		return s.askRedis(ctx, d, door, environment)
+	case stage.HTTP:
 		return askHTTP(ctx, d, door)
+	case stage.TCP:
+		return askTCP(ctx, d, door)
 	}
-	return knock(ctx, door)
-}
-
-// withDatabase opens a connection to a database and closes it when use is done.
-func (s *Stage) withDatabase(ctx context.Context, d stage.Dependency, door string, environment map[string]string, use func(*pgx.Conn) error) error {
-	config, err := pgx.ParseConfig(environment[d.URLFrom])
-	if err != nil {
-		return fmt.Errorf("the variable %s is no address of a PostgreSQL database", d.URLFrom) // err would quote it
-	}
-	config.DialFunc = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, door)
-	}
-	config.LookupFunc = func(context.Context, string) ([]string, error) { return []string{d.Name}, nil }
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return errors.New(s.secrets.redact(err.Error()))
-	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = conn.Close(ctx)
-	}()
-	return use(conn)
+	panic(fmt.Sprintf("unknown kind of dependency %q", d.Kind))
 }
 
 func askHTTP(ctx context.Context, d stage.Dependency, door string) error {
@@ -66,9 +45,15 @@ func askHTTP(ctx context.Context, d stage.Dependency, door string) error {
 		return err
 	}
 	request.Host = fmt.Sprintf("%s:%d", d.Name, d.Port)
+	if d.Stub != nil {
+		request.Header.Set(stubProbeHeader, "yes")
+	}
 	status, body, err := send(request)
 	if err != nil {
 		return err
+	}
+	if d.Stub != nil && d.Path == "" && !strings.HasPrefix(body, stubFails) {
+		return nil // whatever it is to answer there
 	}
 	if status >= 400 {
 		return fmt.Errorf("GET %s: answered %d: %s", path, status, shorten(body))

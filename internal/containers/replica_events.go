@@ -121,13 +121,6 @@ func (s *Stage) exitOf(ctx context.Context, id string) exit {
 	return e
 }
 
-// keep remembers a route's container, for Close.
-func (s *Stage) keep(r *route) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.allRoutes = append(s.allRoutes, r)
-}
-
 // owned is every container of the stage that testcontainers made, but the balancer's.
 func (s *Stage) owned() []*testcontainers.DockerContainer {
 	s.mu.Lock()
@@ -139,8 +132,11 @@ func (s *Stage) owned() []*testcontainers.DockerContainer {
 	for _, one := range s.services {
 		all = append(all, one.container)
 	}
-	for _, r := range s.allRoutes {
+	for _, r := range s.relays {
 		all = append(all, r.container)
+	}
+	for _, t := range s.guards {
+		all = append(all, t.container)
 	}
 	for _, v := range s.versions {
 		for _, r := range v.replicas {

@@ -71,6 +71,7 @@ type Stage struct {
 	inside  *stageNetwork // internal: no way out
 	outside *stageNetwork // for published ports, where the engine is elsewhere; else nil
 	volumes []string
+	stubs   map[string]*stub // by dependency; it does not change
 
 	balancer *balancer
 	monitor  *monitor
@@ -80,14 +81,17 @@ type Stage struct {
 	end        context.CancelCauseFunc
 	background sync.WaitGroup
 
-	mu         sync.Mutex
-	border     *border           // nil where calls to the outside are refused without being named
-	exits      map[string]func() // what to do when the container with that ID exits
-	services   map[string]*service
-	versions   map[string]*version
-	routes     map[string]*route // by version
-	spare      *route            // for the next version that needs one
-	allRoutes  []*route
+	mu        sync.Mutex
+	border    *border           // nil where calls to the outside are refused without being named
+	exits     map[string]func() // what to do when the container with that ID exits
+	services  map[string]*service
+	versions  map[string]*version
+	routes    map[string]*route // by version
+	spare     *route            // for the next version that needs one
+	allRoutes []*route
+	// guards are those of all routes, also of one that did not come to be.
+	guards     []*guard
+	relays     map[string]*relay // by dependency
 	failures   []failure
 	smokeKeys  []string // of the writes that smoke requests made
 	secrets    *redactor
@@ -149,7 +153,6 @@ func newStage(e *Engine, o Options) *Stage {
 	s := &Stage{
 		o:          o,
 		setup:      &o.Setup,
-		project:    o.Compose,
 		engine:     e,
 		docker:     e.Client,
 		images:     o.Images,
@@ -159,8 +162,10 @@ func newStage(e *Engine, o Options) *Stage {
 		services:   map[string]*service{},
 		versions:   map[string]*version{},
 		routes:     map[string]*route{},
+		relays:     map[string]*relay{},
 		logBudgets: map[string]*logBudget{},
 	}
+	s.project, s.stubs = withStubs(o.Compose, s.setup)
 	s.labels = map[string]string{stageLabel: s.id}
 	s.history = stage.NewHistory(s.clock.Now, o.Sink)
 	s.history.Watch(s.recorded)
@@ -180,6 +185,11 @@ func (s *Stage) allLabels() map[string]string {
 // check refuses a setup and a compose file that do not go together.
 func (s *Stage) check() error {
 	var errs []error
+	for name := range s.stubs {
+		if _, ok := s.o.Compose.Services[name]; ok {
+			errs = append(errs, fmt.Errorf("%s is a stub and a service of the compose file: give the stub a name of its own", name))
+		}
+	}
 	released, ok := s.project.Services[s.setup.Service]
 	if !ok {
 		return fmt.Errorf("the compose file has no service %q: it has %s", s.setup.Service, strings.Join(s.project.ServiceNames(), ", "))
@@ -483,8 +493,14 @@ func (s *Stage) Close(ctx context.Context) error {
 		errs = append(errs, s.traffic.stop(last))
 		cancel()
 	}
+	if s.broken() == nil {
+		last, cancel := context.WithTimeout(ctx, lastAnswers)
+		errs = append(errs, s.askedLast(last))
+		cancel()
+	}
 	s.end(errClosed)
 	s.background.Wait() // nothing starts any more
+	s.recordAsked()
 	errs = append(errs, s.clear(ctx))
 	if !s.o.Keep {
 		for _, name := range slices.Sorted(maps.Keys(s.versions)) {

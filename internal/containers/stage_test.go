@@ -3,7 +3,9 @@ package containers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -99,12 +101,16 @@ func TestSecretsAreTakenOut(t *testing.T) {
 	shop.Environment = types.MappingWithEquals{
 		"DATABASE_URL":   value("postgres://shop:shop@database/shop"),
 		"CACHE_URL":      value("redis://:verylongsecret@cache"),
+		"DSN":            value("shop:no/url:secret@tcp(store:3306)/n"),
 		"API_TOKEN":      value("tok-0123456789"),
 		"GREETING":       value("good morning everyone"),
 		"ADMIN_PASSWORD": value("short"),
 	}
 	r := newRedactor(&types.Project{Services: types.Services{"shop": shop}},
-		&stage.Setup{Versions: map[string]stage.Version{"v2": {Environment: map[string]string{"MAIL_SECRET": "s3cr3t-of-v2"}}}})
+		&stage.Setup{
+			Service: "shop", Dependencies: []stage.Dependency{{Name: "store", Kind: stage.MySQL, Port: 3306, URLFrom: "DSN"}},
+			Versions: map[string]stage.Version{"v2": {Environment: map[string]string{"MAIL_SECRET": "s3cr3t-of-v2", "DSN": "shop:secret-of-v2@tcp(store:3306)/n"}}},
+		})
 	for text, want := range map[string]string{
 		"the shop is open": "the shop is open",
 		"connect postgres://shop:shop@database/shop: no": "connect postgres://[redacted]@database/shop: no",
@@ -113,6 +119,7 @@ func TestSecretsAreTakenOut(t *testing.T) {
 		`{"token":"abc","n":1}`:                          `{"token":"[redacted]","n":1}`,
 		"password=short user=x":                          "password=[redacted] user=x",
 		"using tok-0123456789 now":                       "using [redacted] now",
+		"Access denied (no/url:secret, secret-of-v2)":    "Access denied ([redacted], [redacted])",
 		"mail s3cr3t-of-v2":                              "mail [redacted]",
 		"good morning everyone":                          "good morning everyone",
 		`password authentication failed for user "shop"`: `password authentication failed for user "shop"`,
@@ -215,4 +222,52 @@ func TestALatchWaitsForItsEvent(t *testing.T) {
 	require.ErrorIs(t, l.wait(ctx), context.DeadlineExceeded)
 	close(l)
 	require.NoError(t, l.wait(t.Context()))
+}
+
+func TestDependenciesOnOnePortHaveAToxiproxyEach(t *testing.T) {
+	s := &Stage{engine: &Engine{Local: true}, services: map[string]*service{}, setup: &stage.Setup{}}
+	require.Len(t, s.planGuards(), 1, "there is always one")
+	for name, port := range map[string]int{"a": 80, "b": 80, "c": 5432, "d": 80} {
+		s.services[name] = &service{}
+		s.setup.Dependencies = append(s.setup.Dependencies, stage.Dependency{Name: name, Port: port})
+	}
+	slices.SortFunc(s.setup.Dependencies, func(a, b stage.Dependency) int { return strings.Compare(a.Name, b.Name) })
+	var got [][]string
+	r := &route{guards: s.planGuards()}
+	for _, g := range r.guards {
+		got = append(got, g.dependencies)
+	}
+	require.Equal(t, [][]string{{"a", "c"}, {"b"}, {"d"}}, got)
+	require.Same(t, r.guards[1], r.before("b"))
+	require.Nil(t, r.before("x"))
+}
+
+func TestWhatAStubIsAskedIsBounded(t *testing.T) {
+	d := stage.Dependency{Name: "payments", Kind: stage.HTTP, Port: 80, Stub: &stage.Stub{Hosts: []string{"api.example"}, Default: stage.StubAnswer{Status: 404}}}
+	o := Options{Setup: stage.Setup{Service: "shop", Dependencies: []stage.Dependency{d}}, Compose: &types.Project{Services: types.Services{"shop": {Name: "shop"}}}}
+	s := newStage(&Engine{}, o)
+	require.Contains(t, s.project.Services, "payments")
+	require.NotContains(t, o.Compose.Services, "payments", "the project is the caller's")
+	b := s.stub("payments")
+	b.s = s
+	for i := range askedMost + 100 {
+		b.said(fmt.Sprintf(`{"from":"10.0.0.1","method":"GET","path":"/%d","status":200}`, i))
+	}
+	b.said("nonsense")
+	b.said(`{"from":"10.0.0.1","tls":"other.example"}`)
+	b.said(`{"from":"10.0.0.1","tls":"api.example"}`)
+	s.recordAsked()
+	s.recordAsked()
+	var others, events int64
+	for e := range s.History().All(stage.StubAsked) {
+		events++
+		if e.Asked.Path == "" {
+			others += e.Asked.Times
+		}
+	}
+	require.EqualValues(t, 100, others)
+	require.EqualValues(t, askedMost+1, events)
+	for e := range s.History().All(stage.CalledOut) {
+		require.Equal(t, stage.Call{By: "10.0.0.1", Host: "api.example", Port: 443, Protocol: "tls"}, *e.Call)
+	}
 }

@@ -26,6 +26,7 @@ type yamlFile struct {
 	Images       map[string]yamlImage      `yaml:"images"`
 	Health       yamlHealth                `yaml:"health"`
 	Dependencies map[string]yamlDependency `yaml:"dependencies"`
+	Stubs        map[string]yamlStub       `yaml:"stubs"`
 	Traffic      yamlTraffic               `yaml:"traffic"`
 	Smoke        yamlRequests              `yaml:"smoke"`
 	Migrations   *yamlMigrations           `yaml:"migrations"`
@@ -80,14 +81,55 @@ type yamlHealth struct {
 }
 
 type yamlDependency struct {
-	Kind      string       `yaml:"kind"`
+	Kind      stage.DependencyKind `yaml:"kind"`
+	Port      whole                `yaml:"port"`
+	URL       string               `yaml:"url"`
+	Variables yamlParts            `yaml:"variables"`
+	Say       string               `yaml:"say"`
+	Path      string               `yaml:"path"`
+	Requests  []string             `yaml:"requests"`
+	Readiness bool                 `yaml:"readiness"`
+	Calls     whole                `yaml:"calls"`
+	Contract  yamlRequests         `yaml:"contract"`
+}
+
+// yamlParts is the variables of the service that hold a part of the address each.
+type yamlParts struct {
+	Host     string `yaml:"host"`
+	Port     string `yaml:"port"`
+	User     string `yaml:"user"`
+	Password string `yaml:"password"`
+	Database string `yaml:"database"`
+}
+
+// yamlStub is an API outside of the staging copy, for which a stub stands in.
+type yamlStub struct {
+	Hosts     []string     `yaml:"hosts"`
 	Port      whole        `yaml:"port"`
+	Answers   string       `yaml:"answers"`
 	URL       string       `yaml:"url"`
 	Path      string       `yaml:"path"`
 	Requests  []string     `yaml:"requests"`
 	Readiness bool         `yaml:"readiness"`
 	Calls     whole        `yaml:"calls"`
 	Contract  yamlRequests `yaml:"contract"`
+}
+
+// yamlAnswers is the file of what a stub answers.
+type yamlAnswers struct {
+	Answers []yamlAnswer `yaml:"answers"`
+	Default *yamlAnswer  `yaml:"default"`
+}
+
+type yamlAnswer struct {
+	Method   string            `yaml:"method"`
+	Path     string            `yaml:"path"`
+	Contains string            `yaml:"contains"`
+	JSON     yaml.Node         `yaml:"json"`
+	Status   whole             `yaml:"status"`
+	Headers  map[string]string `yaml:"headers"`
+	Body     string            `yaml:"body"`
+	Delay    duration          `yaml:"delay"`
 }
 
 type yamlMigrations struct {

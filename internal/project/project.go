@@ -11,11 +11,9 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -132,73 +130,6 @@ func (r *reader) compose(p *Project, f yamlFile) {
 	}
 }
 
-func (r *reader) dependencies(p *Project, f yamlFile) {
-	for _, name := range slices.Sorted(maps.Keys(f.Dependencies)) {
-		d, way := f.Dependencies[name], at{"dependencies", name}
-		if p.Compose != nil {
-			if _, ok := p.Compose.Services[name]; !ok {
-				r.fail(way, "dependencies: the compose file has no service %q: it has %q", name, p.Compose.ServiceNames())
-			}
-		}
-		if d.Kind != "postgres" && d.Kind != "http" {
-			r.fail(append(way, "kind"), "dependencies: %s: the kind %q is not known: it is \"postgres\" or \"http\"", name, d.Kind)
-		}
-		if d.Port < 1 || d.Port > 65535 {
-			r.fail(append(way, "port"), "dependencies: %s: port %d: needs the port that it listens on in its container, from 1 to 65535", name, d.Port)
-			d.Port = 0
-		}
-		if d.Path != "" && d.Path[0] != '/' {
-			r.fail(append(way, "path"), "dependencies: %s: the path %q must begin with /", name, d.Path)
-		}
-		r.address(p, append(way, "url"), name, d)
-		if _, given := r.find(append(way, "contract")); given && d.Kind != "http" {
-			r.fail(append(way, "contract"), "dependencies: %s: only a dependency of kind \"http\" has a contract of requests", name)
-		}
-		for i, q := range d.Requests {
-			if _, ok := p.Setup.Traffic.Find(q); !ok {
-				r.fail(append(way, "requests", i), "dependencies: %s: the traffic has no request %q: it has %q", name, q, names(p.Setup.Traffic))
-			}
-		}
-		p.Setup.Dependencies = append(p.Setup.Dependencies, stage.Dependency{
-			Name: name, Kind: d.Kind, Port: int(d.Port), URLFrom: d.URL, Path: d.Path, Requests: d.Requests, Readiness: d.Readiness, Calls: int(d.Calls),
-			Contract: r.requests(append(way, "contract"), d.Contract),
-		})
-	}
-	t := p.Setup.Traffic
-	switch d, ok := p.Setup.Dependency(t.StoredIn); {
-	case t.Stored == "" && t.StoredIn == "":
-	case t.Stored == "":
-		r.fail(at{"traffic", "storedIn"}, "traffic: storedIn needs \"stored\", the query of the keys that are stored")
-	case !ok || d.Kind != "postgres":
-		r.fail(at{"traffic", "storedIn"}, "traffic: storedIn %q is not one of the dependencies of kind \"postgres\"", t.StoredIn)
-	}
-}
-
-// address checks the variable of the service that holds where a dependency is.
-func (r *reader) address(p *Project, way at, name string, d yamlDependency) {
-	if d.URL == "" {
-		if d.Kind == "postgres" {
-			r.fail(way, "dependencies: %s: needs \"url\", the variable of the service that holds the address of the database", name)
-		}
-		return
-	}
-	if p.Compose == nil {
-		return
-	}
-	s, ok := p.Compose.Services[p.Setup.Service]
-	if !ok {
-		return
-	}
-	value := s.Environment[d.URL]
-	if value == nil || *value == "" {
-		r.fail(way, "dependencies: %s: in the compose file the service %q has no variable %s", name, p.Setup.Service, d.URL)
-		return
-	}
-	if u, err := url.Parse(*value); d.Port > 0 && err == nil && u.Port() != "" && u.Port() != strconv.Itoa(int(d.Port)) {
-		r.fail(way, "dependencies: %s: the variable %s of the service %q names the port %s, not %d", name, d.URL, p.Setup.Service, u.Port(), d.Port)
-	}
-}
-
 // names is the names of the traffic's requests.
 func names(l stage.Load) (all []string) {
 	for _, q := range l.Requests {
@@ -218,8 +149,8 @@ func (r *reader) migrations(p *Project, f yamlFile) {
 		}
 		return
 	}
-	if d, ok := p.Setup.Dependency(m.Of); !ok || d.Kind != "postgres" {
-		r.fail(at{"migrations", "of"}, "migrations: of: %q is not one of the dependencies of kind \"postgres\"", m.Of)
+	if d, ok := p.Setup.Dependency(m.Of); !ok || !d.Database() {
+		r.fail(at{"migrations", "of"}, "migrations: of: %q is not one of the dependencies of kind \"postgres\" or \"mysql\"", m.Of)
 	}
 	if strings.TrimSpace(m.Query) == "" {
 		r.fail(at{"migrations", "query"}, "migrations: needs a query of the one value that tells how far the database is, such as SELECT max(version) FROM schema_migrations")

@@ -168,7 +168,8 @@ func TestCompositeAlarmsArrive(t *testing.T) {
 	assert.Equal(t, "shop-is-ill", p.Setup.Composites[0].AlarmName)
 	assert.Contains(t, p.Setup.AlarmNames(), "shop-is-ill")
 	f := p.Facts(time.Date(2026, 1, 6, 12, 0, 0, 0, time.UTC))
-	p.Plan.Alarms, p.Plan.Checks.Before = []string{"shop-is-ill"}, nil
+	p.Plan.Alarms = []string{"shop-is-ill"}
+	p.Plan.Checks.Before = nil // the rehearsal.yaml of these tests says nothing of migrations
 	for _, l := range p.Plan.Lint(f) {
 		assert.NotEqual(t, release.Error, l.Severity, "%v", l)
 	}
@@ -287,7 +288,7 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		want    string // after file and line
 	}{
 		{"unknown key", "features: ../features", "feature: ../features", "",
-			`unknown key "feature": here may be compose, service, alarms, plan, plans, features, phrases, versions, images, health, dependencies, traffic, smoke, migrations, monitoring, simulation, tolerance, production, waivers`},
+			`unknown key "feature": here may be compose, service, alarms, plan, plans, features, phrases, versions, images, health, dependencies, stubs, traffic, smoke, migrations, monitoring, simulation, tolerance, production, waivers`},
 		{"unknown key inside", "  interval: 10s", "  intervall: 10s", "",
 			`unknown key "intervall": here may be path, port, interval, healthy, unhealthy, timeout, deadline, drain`},
 		{"unknown key of a list", "method: POST\n      path: /orders", "metod: POST\n      path: /orders", "",
@@ -328,7 +329,7 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		{"version of nothing", `  v1: {image: "shop:v1"}`, `  v1:`, "", `versions: v1: needs an image`},
 		{"no replicas", `  v1: {image: "shop:v1"}`, `  v1: {image: "shop:v1", replicas: 0}`, "", `replicas: 0: must be at least 1`},
 		{"unknown failure", "simulated: [{kind: crash at start}]", "simulated: [{kind: crashes at start}]", "",
-			`versions: v2-crashes-at-start: simulated: unknown failure "crashes at start": known are ["crash at start" "crash later" "crash loop" "hang" "out of memory" "errors" "latency" "dependency down" "dependency slow" "missing variable" "wrong variable" "lost writes" "wrong answers" "memory leak"]`},
+			`versions: v2-crashes-at-start: simulated: unknown failure "crashes at start": known are ["crash at start" "crash later" "crash loop" "hang" "out of memory" "errors" "latency" "dependency down" "dependency slow" "dependency errors" "missing variable" "wrong variable" "lost writes" "wrong answers" "memory leak"]`},
 		{"failure without its delay", "simulated: [{kind: latency, request: browse, delay: 900ms}]", "simulated: [{kind: latency, request: browse}]", "",
 			`versions: v2-slow-query: simulated: latency: needs a delay`},
 		{"failure of an unknown request", "simulated: [{kind: latency, request: browse,", "simulated: [{kind: latency, request: search,", "",
@@ -344,15 +345,15 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		{"port 0", "    port: 5432", "    port: 0", "", `dependencies: database: port 0: needs the port that it listens on in its container, from 1 to 65535`},
 		{"port 70000", "  path: /ready\n  port: 8080", "  path: /ready\n  port: 70000", "port: 70000", `health: port 70000: needs the port that the service listens on in its container, from 1 to 65535`},
 		{"port of another", "    kind: http\n    port: 8080", "    kind: http\n    port: 8081", "url: PAYMENTS_URL",
-			`dependencies: payments: the variable PAYMENTS_URL of the service "shop" names the port 8080, not 8081`},
+			`dependencies: payments: in the compose file, service "shop": the variable PAYMENTS_URL names port 8080 of payments, which listens on 8081`},
 		{"variable that the service does not have", "    url: PAYMENTS_URL", "    url: PAYMENT_URL", "", `dependencies: payments: in the compose file the service "shop" has no variable PAYMENT_URL`},
-		{"database without an address", "    url: DATABASE_URL\n", "", "  database:", `dependencies: database: needs "url", the variable of the service that holds the address of the database`},
-		{"unknown kind of dependency", "    kind: http", "    kind: grpc", "", `dependencies: payments: the kind "grpc" is not known: it is "postgres" or "http"`},
+		{"database without an address", "    url: DATABASE_URL\n", "", "  database:", `dependencies: database: needs "url", the variable of the service that holds the address of the database, or "variables: {host: DB_HOST, port: DB_PORT, user: DB_USER, password: DB_PASSWORD, database: DB_NAME}", those that hold its parts`},
+		{"unknown kind of dependency", "    kind: http", "    kind: grpc", "", `dependencies: payments: the kind "grpc" is not known: it is one of ["postgres" "mysql" "redis" "http" "tcp"]; "tcp" is for anything that takes connections`},
 		{"dependency's path without a slash", "    path: /health", "    path: health", "", `dependencies: payments: the path "health" must begin with /`},
 		{"unknown request of a dependency", "    requests: [order]", "    requests: [pay]", "", `dependencies: payments: the traffic has no request "pay": it has ["browse" "order" "status"]`},
 
-		{"stored in no database", "  storedIn: database", "  storedIn: payments", "", `traffic: storedIn "payments" is not one of the dependencies of kind "postgres"`},
-		{"stored nowhere", "  storedIn: database", "", "traffic:", `traffic: storedIn "" is not one of the dependencies of kind "postgres"`},
+		{"stored in no database", "  storedIn: database", "  storedIn: payments", "", `traffic: storedIn "payments" is not one of the dependencies of kind "postgres" or "mysql"`},
+		{"stored nowhere", "  storedIn: database", "", "traffic:", `traffic: storedIn "" is not one of the dependencies of kind "postgres" or "mysql"`},
 		{"stored how", "  stored: SELECT idempotency_key FROM orders\n", "", "", `traffic: storedIn needs "stored", the query of the keys that are stored`},
 		{"no rate", "  rate: 200   ", "  rate: 0   ", "", `traffic: needs a rate of at least 1 request per second`},
 		{"no weight", "      weight: 20", "      weight: 0", "", `traffic: the request "order" needs a weight of at least 1`},

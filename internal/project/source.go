@@ -116,7 +116,7 @@ func plain(text string) string {
 	if is == "" {
 		is = fmt.Sprintf("%q", m[2])
 	}
-	want := map[string]string{"string": "text", "float64": "a number", "bool": "true or false", "stage.FailureKind": "a kind of failure"}[m[3]]
+	want := map[string]string{"string": "text", "float64": "a number", "bool": "true or false", "stage.FailureKind": "a kind of failure", "stage.DependencyKind": "a kind of dependency"}[m[3]]
 	switch {
 	case strings.HasPrefix(m[3], "[]"):
 		want = "a list, such as [a, b]"
@@ -131,7 +131,7 @@ func plain(text string) string {
 
 // keysOf is the keys that a mapping of the Go type with that name may have.
 func keysOf(name string) (keys []string) {
-	for _, v := range []any{yamlFile{}, yamlVersion{}, yamlFailure{}, yamlImage{}, yamlHealth{}, yamlDependency{}, yamlMigrations{}, yamlPhrase{}, yamlTraffic{}, yamlRequest{}, yamlMonitoring{}, yamlModel{}, yamlTolerance{}, yamlProduction{}} {
+	for _, v := range []any{yamlFile{}, yamlVersion{}, yamlFailure{}, yamlImage{}, yamlHealth{}, yamlDependency{}, yamlParts{}, yamlStub{}, yamlAnswers{}, yamlAnswer{}, yamlMigrations{}, yamlPhrase{}, yamlTraffic{}, yamlRequest{}, yamlMonitoring{}, yamlModel{}, yamlTolerance{}, yamlProduction{}} {
 		if t := reflect.TypeOf(v); t.String() == name {
 			for i := range t.NumField() {
 				keys = append(keys, t.Field(i).Tag.Get("yaml"))

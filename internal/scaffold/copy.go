@@ -18,6 +18,7 @@ import (
 	"github.com/distribution/reference"
 
 	"rehearsal/internal/containers"
+	"rehearsal/internal/stage"
 )
 
 // FromCompose drafts the first rehearsal of a service of a compose file. Its error says
@@ -196,6 +197,7 @@ type mention struct {
 
 var (
 	dsnHost   = regexp.MustCompile(`(?:^|\s)host=([\w.-]+)`)
+	dsnTCP    = regexp.MustCompile(`@tcp\(([\w.-]+)(?::(\d{1,5}))?\)/`)
 	dsnPort   = regexp.MustCompile(`(?:^|\s)port=(\d+)`)
 	hostPort  = regexp.MustCompile(`^([a-zA-Z0-9][\w.-]*):(\d{1,5})$`)
 	hostNamed = regexp.MustCompile(`(?i)(?:host|hostname|server|servers|addr|address|endpoint|brokers?|url|uri)$`)
@@ -222,6 +224,11 @@ func mentionIn(name, value string) (mention, bool) {
 		_, err := url.Parse(value)
 		r.scheme, r.host, r.url = strings.ToLower(m[1]), strings.Trim(m[2], "[]"), err == nil && !strings.HasPrefix(value, "jdbc:")
 		r.port, _ = strconv.Atoi(m[3])
+		return r, true
+	}
+	if m := dsnTCP.FindStringSubmatch(value); m != nil {
+		r.scheme, r.host, r.url = "mysql", m[1], true
+		r.port, _ = strconv.Atoi(m[2])
 		return r, true
 	}
 	if m := dsnHost.FindStringSubmatch(value); m != nil {
@@ -271,8 +278,11 @@ func here(host string) bool {
 
 // A dependency is a service that the released one calls, with what could be found out.
 type dependency struct {
-	Name, Kind, URL, Path string
-	Port                  int
+	Name, URL, Path string
+	Kind            stage.DependencyKind
+	Port            int
+	Parts           stage.AddressParts // variables with a part of its address each
+	Say             string             // what a tcp dependency answers to
 	// Why says, where the harness cannot stand between the two, what is missing.
 	Why string
 	// Ask is a question about one that is declared all the same.
@@ -280,7 +290,7 @@ type dependency struct {
 }
 
 // Checked says whether a release may ask for it before it starts.
-func (d dependency) Checked() bool { return d.Why == "" && (d.Kind == "postgres" || d.Path != "") }
+func (d dependency) Checked() bool { return d.Why == "" && (d.Kind != stage.HTTP || d.Path != "") }
 
 // dependencies are what the service calls in the staging copy, by name, and what it calls
 // outside of it.
@@ -303,57 +313,143 @@ func dependencies(p *types.Project, service string) (all []dependency, outside [
 	}
 	for _, name := range slices.Sorted(maps.Keys(refs)) {
 		if on, ok := p.Services[name]; ok {
-			all = append(all, dependencyOn(on, service, refs[name]))
+			all = append(all, dependencyOn(on, s, refs[name]))
 		}
 	}
 	return all, outside
 }
 
-func dependencyOn(on types.ServiceConfig, service string, refs []mention) dependency {
+// kindOf is what an address with that scheme is spoken to in; "" where it does not tell.
+func kindOf(scheme string) stage.DependencyKind {
+	scheme, _, _ = strings.Cut(scheme, "+") // postgresql+asyncpg
+	switch scheme {
+	case "postgres", "postgresql":
+		return stage.Postgres
+	case "mysql", "mysql2", "mariadb":
+		return stage.MySQL
+	case "redis", "rediss":
+		return stage.Redis
+	case "http":
+		return stage.HTTP
+	}
+	return ""
+}
+
+// spoken are the databases and caches whose credentials can be tried.
+var spoken = map[stage.DependencyKind]struct {
+	port     int
+	variable string
+	example  string
+}{
+	stage.Postgres: {5432, "DATABASE_URL", "postgres://USER:PASSWORD@%s:%d/NAME"},
+	stage.MySQL:    {3306, "DATABASE_URL", "mysql://USER:PASSWORD@%s:%d/NAME"},
+	stage.Redis:    {6379, "REDIS_URL", "redis://:PASSWORD@%s:%d/0"},
+}
+
+func dependencyOn(on, s types.ServiceConfig, refs []mention) dependency {
 	d := dependency{Name: on.Name}
 	m, known := makerOf(on.Image)
+	if known && m.kind != "" {
+		d.Kind = m.kind
+	}
 	for _, r := range refs {
-		scheme, _, _ := strings.Cut(r.scheme, "+") // postgresql+asyncpg
-		switch scheme {
-		case "postgres", "postgresql":
-			d.Kind = "postgres"
-			if r.port > 0 {
-				d.Port = r.port
+		kind := kindOf(r.scheme)
+		switch {
+		case kind == stage.HTTP && (!known || m.serves || m.kind == ""):
+			h := doorOf(on)
+			d.Kind, d.URL, d.Port = stage.HTTP, r.variable, or(r.port, 80)
+			if h.PathFrom != "" && h.Other == 0 && h.Port == d.Port && !h.TLS {
+				d.Path = h.Path
+			} else {
+				d.Ask = fmt.Sprintf("which path of %s tells that it is well? Without one a release is not checked for it before it starts. Put, say, \"path: /health\" here", d.Name)
 			}
-			if r.url && scheme == r.scheme {
-				d.URL, d.Port = r.variable, or(r.port, 5432)
-				return d
-			}
-		case "http":
-			if !known || m.serves || m.kind == "" {
-				h := doorOf(on)
-				d.Kind, d.URL, d.Port = "http", r.variable, or(r.port, 80)
-				if h.PathFrom != "" && h.Other == 0 && h.Port == d.Port && !h.TLS {
-					d.Path = h.Path
-				} else {
-					d.Ask = fmt.Sprintf("which path of %s tells that it is well? Without one a release is not checked for it before it starts. Put, say, \"path: /health\" here", d.Name)
-				}
-				return d
-			}
+			return d
+		case kind != "" && kind != stage.HTTP:
+			d.Kind = kind
+		case kind == "" && (d.Kind == "" || d.Kind == stage.TCP):
+			continue
+		}
+		if d.Kind == "" || d.Kind == stage.HTTP || d.Kind == stage.TCP {
+			continue
+		}
+		d.Port = or(d.Port, r.port)
+		if found, ok := d.reachedBy(r, s); ok {
+			return found
 		}
 	}
-	switch {
-	case d.Kind == "postgres" || known && m.kind == "postgres":
-		d.Kind, d.Port = "postgres", or(d.Port, 5432)
+	switch as, credentials := spoken[d.Kind]; {
+	case credentials:
+		d.Port, d.URL = or(d.Port, as.port), as.variable
 		d.Why = fmt.Sprintf("where is %s? No variable of %s holds its whole address in a form that can be read here: give %s one in the compose file, such as "+
-			"\"DATABASE_URL: postgres://USER:PASSWORD@%s:%d/NAME\", and take these lines in", d.Name, service, service, d.Name, d.Port)
-		d.URL = "DATABASE_URL"
+			"\"%s: "+as.example+"\", and take these lines in", d.Name, s.Name, s.Name, as.variable, d.Name, d.Port)
+	case d.Kind == stage.TCP:
+		d.Port = m.port
+		for _, r := range refs {
+			d.Port = or(r.port, d.Port)
+		}
+		if d.Say = greetings[m.what]; d.Say == "" && m.what != "NATS" { // which speaks first
+			d.Ask = fmt.Sprintf("what does %s answer to? With \"say: ...\" here a rehearsal can prove that it is slow; without, only that it is down", d.Name)
+		}
 	case known && m.kind == "" && !m.serves:
-		d.Why = fmt.Sprintf("%s (%s) runs in the staging copy; a rehearsal cannot break it on purpose yet", d.Name, m.what)
+		d.Why = fmt.Sprintf("%s (%s) runs in the staging copy; if %s calls it, name it here, with \"kind: tcp\" and its port, so that it can be broken on purpose", d.Name, m.what, s.Name)
 	default:
 		h := doorOf(on)
 		if h.PathFrom != "" && h.PortFrom != "" && h.Other == 0 && !h.TLS {
-			d.Kind, d.Port, d.Path = "http", h.Port, h.Path
+			d.Kind, d.Port, d.Path = stage.HTTP, h.Port, h.Path
 			return d
 		}
-		d.Why = fmt.Sprintf("%s runs in the staging copy; if %s calls it by HTTP, name it here, so that it can be broken on purpose", d.Name, service)
+		d.Why = fmt.Sprintf("%s runs in the staging copy; if %s calls it by HTTP, name it here, so that it can be broken on purpose", d.Name, s.Name)
 	}
 	return d
+}
+
+// greetings are what is answered at once by those that do not speak first.
+var greetings = map[string]string{"Memcached": "version\r\n"}
+
+var addressPart = regexp.MustCompile(`(?i)_?(url|uri|dsn|host|hostname|server|addr|address|endpoint)$`)
+
+// reachedBy is d with the variables that hold its address, if r's is one that can be
+// read, by itself or together with those that are named like it.
+func (d dependency) reachedBy(r mention, s types.ServiceConfig) (dependency, bool) {
+	stem := addressPart.ReplaceAllString(r.variable, "")
+	sibling := func(names ...string) string {
+		for _, name := range names {
+			if stem != "" {
+				name = stem + "_" + name
+			}
+			if v := s.Environment[name]; v != nil {
+				return name
+			}
+		}
+		return ""
+	}
+	environment := map[string]string{}
+	for name, v := range s.Environment {
+		if v != nil {
+			environment[name] = *v
+		}
+	}
+	it := stage.Dependency{Name: d.Name, Kind: d.Kind, Port: or(d.Port, spoken[d.Kind].port), URLFrom: r.variable}
+	a, _, err := containers.AddressOf(it, environment)
+	if err != nil || a.User == "" && d.Kind != stage.Redis {
+		it.PartsFrom = stage.AddressParts{User: sibling("USERNAME", "USER"), Password: sibling("PASSWORD", "PASS")}
+		if err != nil {
+			it.URLFrom = ""
+			it.PartsFrom.Host, it.PartsFrom.Port, it.PartsFrom.Database = r.variable, sibling("PORT"), sibling("NAME", "DATABASE", "DB")
+			if d.Kind == stage.Redis {
+				it.PartsFrom.Database = sibling("DB", "DATABASE")
+			}
+		}
+		if r.scheme != "" && it.URLFrom == "" || d.Kind != stage.Redis && it.PartsFrom.User == "" {
+			return d, false
+		}
+		a, _, err = containers.AddressOf(it, environment)
+	}
+	if err != nil {
+		return d, false
+	}
+	d.URL, d.Parts, d.Port = it.URLFrom, it.PartsFrom, a.Port
+	return d, true
 }
 
 func or[T comparable](v, otherwise T) T {

@@ -5,13 +5,15 @@ import (
 	"slices"
 
 	"github.com/distribution/reference"
+
+	"rehearsal/internal/stage"
 )
 
 // A maker is a program that many teams run from an image of its makers, and the port
 // that it listens on.
 type maker struct {
-	what   string // "PostgreSQL"
-	kind   string // of a dependency in rehearsal.yaml; "" where there is none for it
+	what   string               // "PostgreSQL"
+	kind   stage.DependencyKind // of a dependency in rehearsal.yaml; "" where there is none for it
 	port   int
 	serves bool     // is a web server, which a team may release itself
 	images []string // last parts of their names
@@ -19,18 +21,18 @@ type maker struct {
 
 var makers = []maker{
 	{"PostgreSQL", "postgres", 5432, false, []string{"postgres", "postgresql", "postgis", "timescaledb", "timescaledb-ha", "pgvector", "pgvecto-rs"}},
-	{"MySQL", "", 3306, false, []string{"mysql", "mysql-server", "percona", "percona-server"}},
-	{"MariaDB", "", 3306, false, []string{"mariadb", "mariadb-server"}},
-	{"Redis", "", 6379, false, []string{"redis", "redis-stack", "redis-stack-server", "valkey", "keydb", "dragonfly"}},
-	{"Memcached", "", 11211, false, []string{"memcached"}},
-	{"MongoDB", "", 27017, false, []string{"mongo", "mongodb", "mongodb-community-server"}},
-	{"RabbitMQ", "", 5672, false, []string{"rabbitmq"}},
-	{"Kafka", "", 9092, false, []string{"kafka", "cp-kafka", "redpanda", "kafka-native"}},
-	{"ZooKeeper", "", 2181, false, []string{"zookeeper", "cp-zookeeper"}},
-	{"NATS", "", 4222, false, []string{"nats"}},
+	{"MySQL", "mysql", 3306, false, []string{"mysql", "mysql-server", "percona", "percona-server"}},
+	{"MariaDB", "mysql", 3306, false, []string{"mariadb", "mariadb-server"}},
+	{"Redis", "redis", 6379, false, []string{"redis", "redis-stack", "redis-stack-server", "valkey", "keydb", "dragonfly"}},
+	{"Memcached", "tcp", 11211, false, []string{"memcached"}},
+	{"MongoDB", "tcp", 27017, false, []string{"mongo", "mongodb", "mongodb-community-server"}},
+	{"RabbitMQ", "tcp", 5672, false, []string{"rabbitmq"}},
+	{"Kafka", "tcp", 9092, false, []string{"kafka", "cp-kafka", "redpanda", "kafka-native"}},
+	{"ZooKeeper", "tcp", 2181, false, []string{"zookeeper", "cp-zookeeper"}},
+	{"NATS", "tcp", 4222, false, []string{"nats"}},
 	{"Elasticsearch", "", 9200, false, []string{"elasticsearch", "opensearch"}},
-	{"ClickHouse", "", 9000, false, []string{"clickhouse", "clickhouse-server"}},
-	{"SQL Server", "", 1433, false, []string{"mssql-server", "azure-sql-edge"}},
+	{"ClickHouse", "tcp", 9000, false, []string{"clickhouse", "clickhouse-server"}},
+	{"SQL Server", "tcp", 1433, false, []string{"mssql-server", "azure-sql-edge"}},
 	{"DynamoDB", "", 8000, false, []string{"dynamodb-local"}},
 	{"LocalStack", "", 4566, false, []string{"localstack", "localstack-pro"}},
 	{"MinIO", "", 9000, false, []string{"minio"}},

@@ -18,6 +18,7 @@ import (
 
 	"rehearsal/internal/containers"
 	"rehearsal/internal/release"
+	"rehearsal/internal/stage"
 )
 
 // compose reads a compose file that a test writes.
@@ -141,7 +142,7 @@ services:
 	assert.Equal(t, dependency{Name: "db", Kind: "postgres", URL: "A_DATABASE", Port: 5432}, got["db"])
 	assert.Contains(t, got["split"].Why, "No variable of web holds its whole address")
 	assert.Contains(t, got["java"].Why, "DATABASE_URL: postgres://USER:PASSWORD@java:5432/NAME")
-	assert.Equal(t, "http", got["plain"].Kind)
+	assert.Equal(t, stage.HTTP, got["plain"].Kind)
 	assert.Contains(t, got["plain"].Ask, "which path of plain")
 	assert.False(t, got["plain"].Checked(), "nobody knows that / answers well")
 	assert.Equal(t, "S3", got["store"].URL)
@@ -150,6 +151,72 @@ services:
 	assert.Contains(t, got["silent"].Why, "if web calls it by HTTP")
 	assert.Len(t, got, 8, "neither a job, nor itself, nor a stranger: %v", got)
 	assert.Equal(t, []string{"the variable FAR names https://api.example.com", "the variable FAR_DB names postgres://production.example.com"}, outside, "and no password")
+}
+
+func TestDatabasesOfEveryKind(t *testing.T) {
+	p := compose(t, `
+services:
+  web:
+    image: acme/web:1
+    environment:
+      DB_HOST: parts
+      DB_PORT: "3307"
+      DB_USERNAME: u
+      DB_PASSWORD: p
+      DB_DATABASE: n
+      BLOG_HOST: "blog:3306"
+      BLOG_USER: u
+      BLOG_PASSWORD: p
+      SPRING_DATASOURCE_URL: jdbc:mariadb://java/n
+      SPRING_DATASOURCE_USERNAME: u
+      SPRING_DATASOURCE_PASSWORD: p
+      ALCHEMY: postgresql+asyncpg://u:p@alchemy/n
+      GO_DSN: u:p@tcp(dsn:3306)/n
+      NO_USER_HOST: lonely
+      CACHE: redis://:p@cache/1
+      REDIS_HOST: sessions
+      REDIS_PASSWORD: p
+      SAFE: rediss://safe
+      MEMCACHED_SERVERS: memory:11211
+      AMQP: amqp://u:p@queue
+    depends_on: [nats]
+  parts: {image: "mariadb:10.11"}
+  blog: {image: "mysql:8"}
+  java: {image: "mariadb:10.11"}
+  alchemy: {image: "acme/db:1"}
+  dsn: {image: "mysql:8"}
+  lonely: {image: "mysql:8"}
+  cache: {image: "valkey/valkey:8"}
+  sessions: {image: "redis:7"}
+  safe: {image: "redis:7"}
+  memory: {image: "memcached:1"}
+  queue: {image: "rabbitmq:4"}
+  nats: {image: "nats:2"}
+`)
+	all, outside := dependencies(p, "web")
+	assert.Empty(t, outside)
+	got := map[string]dependency{}
+	for _, d := range all {
+		got[d.Name] = d
+	}
+	for _, want := range []dependency{
+		{Name: "parts", Kind: stage.MySQL, Port: 3307, Parts: stage.AddressParts{Host: "DB_HOST", Port: "DB_PORT", User: "DB_USERNAME", Password: "DB_PASSWORD", Database: "DB_DATABASE"}},
+		{Name: "blog", Kind: stage.MySQL, Port: 3306, Parts: stage.AddressParts{Host: "BLOG_HOST", User: "BLOG_USER", Password: "BLOG_PASSWORD"}},
+		{Name: "java", Kind: stage.MySQL, Port: 3306, URL: "SPRING_DATASOURCE_URL", Parts: stage.AddressParts{User: "SPRING_DATASOURCE_USERNAME", Password: "SPRING_DATASOURCE_PASSWORD"}},
+		{Name: "alchemy", Kind: stage.Postgres, Port: 5432, URL: "ALCHEMY"},
+		{Name: "dsn", Kind: stage.MySQL, Port: 3306, URL: "GO_DSN"},
+		{Name: "cache", Kind: stage.Redis, Port: 6379, URL: "CACHE"},
+		{Name: "sessions", Kind: stage.Redis, Port: 6379, Parts: stage.AddressParts{Host: "REDIS_HOST", Password: "REDIS_PASSWORD"}},
+		{Name: "memory", Kind: stage.TCP, Port: 11211, Say: "version\r\n"},
+		{Name: "nats", Kind: stage.TCP, Port: 4222},
+	} {
+		assert.Equal(t, want, got[want.Name])
+		assert.True(t, got[want.Name].Checked())
+	}
+	assert.Equal(t, stage.TCP, got["queue"].Kind)
+	assert.Contains(t, got["queue"].Ask, "what does queue answer to?")
+	assert.Contains(t, got["lonely"].Why, "DATABASE_URL: mysql://USER:PASSWORD@lonely:3306/NAME")
+	assert.Contains(t, got["safe"].Why, "REDIS_URL: redis://:PASSWORD@safe:6379/0")
 }
 
 // ecsService is a service with a deployment configuration.

@@ -75,6 +75,8 @@ func (s *sketch) look(p *types.Project) {
 	for _, d := range s.Dependencies {
 		switch {
 		case d.Why != "":
+		case d.Parts.Host != "":
+			s.found("%s calls %s (%s, port %d), as its variable %s says", s.Service, d.Name, d.Kind, d.Port, d.Parts.Host)
 		case d.URL != "":
 			s.found("%s calls %s (%s, port %d), as its variable %s says", s.Service, d.Name, d.Kind, d.Port, d.URL)
 		default:
@@ -115,7 +117,7 @@ func plural(n int, what string) string {
 //go:embed templates/*.tmpl
 var templates embed.FS
 
-var written = template.Must(template.New("").Funcs(template.FuncMap{"c": comment, "q": scalar, "v": value, "list": list, "d": brief, "p": percent}).ParseFS(templates, "templates/*.tmpl"))
+var written = template.Must(template.New("").Funcs(template.FuncMap{"c": comment, "q": scalar, "v": value, "list": list, "parts": parts, "say": strconv.Quote, "d": brief, "p": percent}).ParseFS(templates, "templates/*.tmpl"))
 
 // draft writes the files, into memory.
 func (s *sketch) draft() (*Draft, error) {
@@ -231,6 +233,22 @@ func scalar(text string) (string, error) {
 	}
 	out, err := yaml.Marshal(text)
 	return strings.TrimSpace(string(out)), err
+}
+
+// parts is variables with parts of an address as YAML writes them in one line.
+func parts(p stage.AddressParts) (string, error) {
+	var all []string
+	for _, one := range []struct{ key, variable string }{{"host", p.Host}, {"port", p.Port}, {"user", p.User}, {"password", p.Password}, {"database", p.Database}} {
+		if one.variable == "" {
+			continue
+		}
+		name, err := scalar(one.variable)
+		if err != nil {
+			return "", err
+		}
+		all = append(all, one.key+": "+name)
+	}
+	return strings.Join(all, ", "), nil
 }
 
 // comment is a text that stays in its line.

@@ -13,7 +13,7 @@ type Failure struct {
 	Kind FailureKind `json:"kind" yaml:"kind"`
 	// Version is the version that it hits; "" is every version.
 	Version string `json:"version,omitempty" yaml:"version,omitempty"`
-	// Dependency is the compose service that is down or slow.
+	// Dependency is the one that is down, slow or fails.
 	Dependency string `json:"dependency,omitempty" yaml:"dependency,omitempty"`
 	// Request is the name of the only request of the traffic that it hits; "" is all.
 	// Only the simulated stage can be that choosy.
@@ -35,15 +35,19 @@ type Failure struct {
 type FailureKind string
 
 const (
-	CrashAtStart    FailureKind = "crash at start"   // every replica exits as it starts
-	CrashLater      FailureKind = "crash later"      // every replica exits once, After its version first took traffic (at once when it takes traffic already)
-	CrashLoop       FailureKind = "crash loop"       // from injection on every replica exits, is restarted, and exits again
-	Hang            FailureKind = "hang"             // every replica stops answering but keeps its connections
-	OutOfMemory     FailureKind = "out of memory"    // every replica is killed by the kernel at its memory limit, each time it starts
-	Errors          FailureKind = "errors"           // Share of the answers are 500
-	Latency         FailureKind = "latency"          // Share of the answers take Delay longer
-	DependencyDown  FailureKind = "dependency down"  // Version cannot connect to Dependency
-	DependencySlow  FailureKind = "dependency slow"  // Dependency's answers to Version take Delay longer
+	CrashAtStart   FailureKind = "crash at start"  // every replica exits as it starts
+	CrashLater     FailureKind = "crash later"     // every replica exits once, After its version first took traffic (at once when it takes traffic already)
+	CrashLoop      FailureKind = "crash loop"      // from injection on every replica exits, is restarted, and exits again
+	Hang           FailureKind = "hang"            // every replica stops answering but keeps its connections
+	OutOfMemory    FailureKind = "out of memory"   // every replica is killed by the kernel at its memory limit, each time it starts
+	Errors         FailureKind = "errors"          // Share of the answers are 500
+	Latency        FailureKind = "latency"         // Share of the answers take Delay longer
+	DependencyDown FailureKind = "dependency down" // Version cannot connect to Dependency
+	DependencySlow FailureKind = "dependency slow" // Dependency's answers to Version take Delay longer
+	// DependencyErrors: Share of what Version asks of Dependency, an API, is answered with
+	// 500.
+	DependencyErrors FailureKind = "dependency errors"
+
 	MissingVariable FailureKind = "missing variable" // Version starts without Variable
 	WrongVariable   FailureKind = "wrong variable"   // Version starts with Variable set to Value
 	LostWrites      FailureKind = "lost writes"      // Share of the acknowledged writes are not stored (simulated only)
@@ -54,7 +58,7 @@ const (
 // FailureKinds is every kind, in the order of the glossary.
 func FailureKinds() []FailureKind {
 	return []FailureKind{CrashAtStart, CrashLater, CrashLoop, Hang, OutOfMemory, Errors, Latency,
-		DependencyDown, DependencySlow, MissingVariable, WrongVariable, LostWrites, WrongAnswers, MemoryLeak}
+		DependencyDown, DependencySlow, DependencyErrors, MissingVariable, WrongVariable, LostWrites, WrongAnswers, MemoryLeak}
 }
 
 // Validate says what is missing or out of range for the failure's kind.
@@ -84,7 +88,7 @@ func (f Failure) Validate() error {
 		return nil
 	case Latency:
 		return needs(f.Delay > 0, "a delay")
-	case DependencyDown:
+	case DependencyDown, DependencyErrors:
 		return needs(f.Dependency != "", "a dependency")
 	case DependencySlow:
 		return errors.Join(needs(f.Dependency != "", "a dependency"), needs(f.Delay > 0, "a delay"))

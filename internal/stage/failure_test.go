@@ -13,20 +13,21 @@ import (
 
 // whole is one failure of each kind with everything that the kind needs.
 var whole = map[stage.FailureKind]stage.Failure{
-	stage.CrashAtStart:    {Version: "v2"},
-	stage.CrashLater:      {Version: "v2", After: time.Minute},
-	stage.CrashLoop:       {Version: "v2"},
-	stage.Hang:            {Version: "v2"},
-	stage.OutOfMemory:     {Version: "v2"},
-	stage.Errors:          {Version: "v2", Share: 50},
-	stage.Latency:         {Version: "v2", Delay: time.Second},
-	stage.DependencyDown:  {Dependency: "database"},
-	stage.DependencySlow:  {Dependency: "database", Delay: time.Second},
-	stage.MissingVariable: {Version: "v2", Variable: "PORT"},
-	stage.WrongVariable:   {Version: "v2", Variable: "PORT", Value: "x"},
-	stage.LostWrites:      {Share: 1},
-	stage.WrongAnswers:    {Version: "v2"},
-	stage.MemoryLeak:      {Version: "v2", PerRequest: 1 << 20},
+	stage.CrashAtStart:     {Version: "v2"},
+	stage.CrashLater:       {Version: "v2", After: time.Minute},
+	stage.CrashLoop:        {Version: "v2"},
+	stage.Hang:             {Version: "v2"},
+	stage.OutOfMemory:      {Version: "v2"},
+	stage.Errors:           {Version: "v2", Share: 50},
+	stage.Latency:          {Version: "v2", Delay: time.Second},
+	stage.DependencyDown:   {Dependency: "database"},
+	stage.DependencySlow:   {Dependency: "database", Delay: time.Second},
+	stage.DependencyErrors: {Dependency: "payments", Share: 20},
+	stage.MissingVariable:  {Version: "v2", Variable: "PORT"},
+	stage.WrongVariable:    {Version: "v2", Variable: "PORT", Value: "x"},
+	stage.LostWrites:       {Share: 1},
+	stage.WrongAnswers:     {Version: "v2"},
+	stage.MemoryLeak:       {Version: "v2", PerRequest: 1 << 20},
 }
 
 func TestEveryKindOfFailureIsKnown(t *testing.T) {
@@ -64,6 +65,7 @@ func TestAFailureSaysWhatItNeeds(t *testing.T) {
 		{stage.Latency, []string{"a delay"}},
 		{stage.DependencyDown, []string{"a dependency"}},
 		{stage.DependencySlow, []string{"a dependency", "a delay"}},
+		{stage.DependencyErrors, []string{"a dependency"}},
 		{stage.MissingVariable, []string{"a version", "a variable"}},
 		{stage.WrongVariable, []string{"a version", "a variable"}},
 		{stage.LostWrites, nil},

@@ -45,6 +45,7 @@ type Event struct {
 	OK       bool          `json:"ok,omitempty"`
 	Writes   *Writes       `json:"writes,omitempty"`
 	Call     *Call         `json:"call,omitempty"`
+	Asked    *Asked        `json:"asked,omitempty"`
 }
 
 // EventKind is a closed set.
@@ -67,6 +68,7 @@ const (
 	Probed    EventKind = "probed"    // Probe was answered; OK says whether well
 	Audited   EventKind = "audited"   // Writes were compared with what is stored
 	CalledOut EventKind = "outside"   // Call was refused: it is to nothing of the stage. The first of its kind only
+	StubAsked EventKind = "asked"     // Asked says what a stub was asked, by Version where that is known
 	Ended     EventKind = "ended"     // the stage closed
 
 	Stepped   EventKind = "step"      // a step of the plan began; Detail names it (recorded by release)
@@ -112,13 +114,17 @@ type Call struct {
 	By       string `json:"by"`                 // the compose service that called
 	Host     string `json:"host,omitempty"`     // "api.example.com"; "": it was called by its number, which is not known
 	Port     int    `json:"port,omitempty"`     // 0: it was only looked up
-	Protocol string `json:"protocol,omitempty"` // "tcp" or "udp"
+	Protocol string `json:"protocol,omitempty"` // "tcp", "udp" or, to a stub, "tls"
 }
 
 // String is "shop called api.example.com:443".
 func (c Call) String() string {
 	if c.Host == "" {
 		return c.By + " called an address outside by its number"
+	}
+	if c.Protocol == "tls" {
+		return fmt.Sprintf("%s called https://%s:%d, where a stub stands in, which speaks plain HTTP: give %s an http:// address of it in the staging copy",
+			c.By, c.Host, c.Port, c.By)
 	}
 	if c.Port == 0 {
 		return c.By + " looked up " + c.Host
@@ -269,6 +275,10 @@ func (e Event) follows(seq int, last time.Duration) error {
 		complete = e.Probe != nil
 	case Audited:
 		complete = e.Writes != nil
+	case CalledOut:
+		complete = e.Call != nil
+	case StubAsked:
+		complete = e.Asked != nil
 	case Began, Deployed, Unhealthy, Healthy, Exited, Retired, Shifted, Logged, Ended, Stepped, Decided, Confirmed:
 	default:
 		return fmt.Errorf("unknown event %q", e.Kind)

@@ -165,6 +165,8 @@ func eventful() []stage.Event {
 		{Kind: stage.Healed, Failure: f},
 		{Kind: stage.Probed, OK: true, Probe: &stage.Probe{Kind: stage.ProbeSmoke, Version: "v2"}},
 		{Kind: stage.Audited, Writes: &stage.Writes{Acknowledged: 40, Lost: 1, Keys: []string{"k"}}},
+		{Kind: stage.CalledOut, Version: "v2", Call: &stage.Call{By: "shop", Host: "api.example.com", Port: 443, Protocol: "tcp"}},
+		{Kind: stage.StubAsked, Version: "v2", Asked: &stage.Asked{Stub: "payments", Method: "POST", Path: "/charges", Status: 201, Times: 3}},
 		{Kind: stage.Retired, Version: "v2"},
 		{Kind: stage.Ended},
 	}

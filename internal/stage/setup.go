@@ -1,6 +1,8 @@
 package stage
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"rehearsal/internal/alarm"
@@ -41,15 +43,25 @@ type Health struct {
 	Drain time.Duration
 }
 
-// A Dependency is a compose service that the released service calls.
+// A Dependency is what the released service calls: a compose service, or a stub that
+// stands in for what is outside of the staging copy.
 type Dependency struct {
 	Name string // "database"
 	Port int    // 5432
-	Kind string // "postgres" or "http"
+	Kind DependencyKind
 	// URLFrom is the service's variable that holds the address, credentials included.
 	URLFrom string
+	// PartsFrom are the variables that hold parts of it, where there is no whole one, or
+	// that go before what the whole one says.
+	PartsFrom AddressParts
 	// Path is asked of an http dependency to know whether it answers.
 	Path string
+	// Say is sent to a tcp dependency, which answers something where it is well. Without,
+	// it has to take connections, and is taken for one that speaks first.
+	Say string
+	// Stub answers in the place of the dependency, which is outside; nil: a compose
+	// service of the name answers.
+	Stub *Stub
 	// Calls is how often one request asks it, one after the other; 0 means once.
 	Calls int
 	// Requests are the names of the traffic's requests that need it; none means all.
@@ -60,6 +72,44 @@ type Dependency struct {
 	Readiness bool
 }
 
+// DependencyKind is a closed set: what a dependency speaks.
+type DependencyKind string
+
+const (
+	Postgres DependencyKind = "postgres"
+	MySQL    DependencyKind = "mysql" // MariaDB, too
+	Redis    DependencyKind = "redis" // and what speaks like it
+	HTTP     DependencyKind = "http"
+	TCP      DependencyKind = "tcp" // anything else that takes connections
+)
+
+// DependencyKinds is every kind.
+func DependencyKinds() []DependencyKind {
+	return []DependencyKind{Postgres, MySQL, Redis, HTTP, TCP}
+}
+
+// Database says whether SQL can be put to it.
+func (d Dependency) Database() bool { return d.Kind == Postgres || d.Kind == MySQL }
+
+// FailsInPart says whether a share of what is asked of it can fail, and the rest not.
+func (d Dependency) FailsInPart() bool { return d.Kind == HTTP }
+
+// NoPartFails says, for people, why no share of d can fail.
+func NoPartFails(d Dependency) string {
+	return fmt.Sprintf("only of an API (kind %q) can a share of the requests fail, and %s is of the kind %q: take it away, or slow it down", HTTP, d.Name, d.Kind)
+}
+
+// AddressParts are variables of the service, each with a part of an address; "" is none.
+type AddressParts struct {
+	Host, Port, User, Password, Database string
+}
+
+// Leads says whether the way to the dependency is in that variable of the service.
+func (d Dependency) Leads(variable string) bool {
+	p := d.PartsFrom
+	return variable != "" && slices.Contains([]string{d.URLFrom, p.Host, p.Port, p.User, p.Password, p.Database}, variable)
+}
+
 // Load is what the users do: an open-loop stream of requests.
 type Load struct {
 	Rate     float64 // requests per second of release time
@@ -68,7 +118,7 @@ type Load struct {
 	// Stored is the query of one text column that tells which writes are stored: one
 	// row for each, holding the {key} the user sent. It is asked of StoredIn.
 	Stored   string
-	StoredIn string // a dependency of kind "postgres"
+	StoredIn string // a dependency of kind "postgres" or "mysql"
 }
 
 // A Request is one kind of request in the traffic. In Path, Headers and Body, {key}
@@ -99,7 +149,7 @@ type SmokeRequest struct {
 
 // Migrations are how to ask which migration a database is at.
 type Migrations struct {
-	Of    string // a dependency of kind "postgres"
+	Of    string // a dependency of kind "postgres" or "mysql"
 	Query string // of one row with one column
 	// Expect is the value that the versions need that do not say their own.
 	Expect string

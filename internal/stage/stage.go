@@ -63,6 +63,13 @@ type Auditor interface {
 	Audit(ctx context.Context) error
 }
 
+// A Witness knows what its stubs were asked, and records it (StubAsked): all that was
+// answered when it is called, and not recorded yet. errors.ErrUnsupported says that the
+// stage cannot know.
+type Witness interface {
+	Witness(ctx context.Context) error
+}
+
 // Errors that a stage returns, wrapped with what was seen.
 var (
 	ErrUnhealthy = errors.New("not healthy")
