@@ -58,8 +58,12 @@ func (d *driver) act() {
 			After: time.Duration(rapid.IntRange(0, 100).Draw(d.t, "after")) * time.Second, Dependency: rapid.SampledFrom([]string{"database", "payments"}).Draw(d.t, "dependency"),
 			Variable: "PORT", PerRequest: rapid.Int64Range(1, 1<<20).Draw(d.t, "perRequest"),
 		}
-		if f.Kind == stage.Hang {
+		switch f.Kind {
+		case stage.Hang:
 			f.Dependency = ""
+		case stage.DependencyErrors:
+			f.Dependency = "payments" // of a database no share of requests can fail
+		default:
 		}
 		if len(d.failures) < 4 {
 			require.NoError(d.t, d.s.Inject(ctx, f))
