@@ -42,6 +42,7 @@ var gaps = map[string]gap{
 	"version":    {quoted, `"v2"`, `"v2"`},
 	"stable":     {quoted, `"v1"`, `"v1"`},
 	"alarm":      {quoted, `"shop-5xx-rate"`, `"shop-5xx-rate"`},
+	"job":        {quoted, `"test"`, `"test"`},
 	"plan":       {quoted, `"canary"`, `"canary"`},
 	"dependency": {quoted, `"database"`, `"database"`},
 	"variable":   {quoted, `"DATABASE_URL"`, `"DATABASE_URL"`},
@@ -136,7 +137,7 @@ func (a Args) Duration(name string) time.Duration {
 
 // Phrases is every phrase, in the order in which people read about a release.
 func Phrases() []Phrase {
-	return slices.Concat(stagePhrases(), versionPhrases(), dependencyPhrases(), releasePhrases(), alarmPhrases(), usersPhrases())
+	return slices.Concat(stagePhrases(), versionPhrases(), dependencyPhrases(), releasePhrases(), pipelinePhrases(), alarmPhrases(), usersPhrases())
 }
 
 // A form is one language's way to say a phrase, ready to match.

@@ -30,6 +30,7 @@ type yamlFile struct {
 	Monitoring   yamlMonitoring            `yaml:"monitoring"`
 	Simulation   yamlModel                 `yaml:"simulation"`
 	Tolerance    yamlTolerance             `yaml:"tolerance"`
+	Pipeline     yamlPipeline              `yaml:"pipeline"`
 }
 
 type yamlVersion struct {

@@ -37,6 +37,7 @@ type Project struct {
 	Plans     map[string]*release.Plan // by name, the team's own included
 	Features  string                   // the folder of the specs
 	Tolerance check.Tolerance
+	Pipeline  *Pipeline // nil: the team did not say how its code comes to a release
 }
 
 // Load reads file and every file that it names.
@@ -77,6 +78,7 @@ func (r *reader) project(f yamlFile) *Project {
 	r.images(p, f)
 	r.alarms(p, f)
 	r.plans(p, f)
+	r.pipeline(p, f.Pipeline)
 	if f.Features != "" {
 		p.Features = r.path(f.Features)
 		if _, err := os.Stat(p.Features); err != nil {

@@ -268,7 +268,7 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		want    string // after file and line
 	}{
 		{"unknown key", "features: ../features", "feature: ../features", "",
-			`unknown key "feature": here may be compose, service, alarms, plan, plans, features, versions, images, health, dependencies, traffic, smoke, monitoring, simulation, tolerance`},
+			`unknown key "feature": here may be compose, service, alarms, plan, plans, features, versions, images, health, dependencies, traffic, smoke, monitoring, simulation, tolerance, pipeline`},
 		{"unknown key inside", "  interval: 10s", "  intervall: 10s", "",
 			`unknown key "intervall": here may be path, port, interval, healthy, unhealthy, timeout, deadline, drain`},
 		{"unknown key of a list", "method: POST\n      path: /orders", "metod: POST\n      path: /orders", "",
