@@ -29,7 +29,9 @@ func pipelinePhrases() []Phrase {
 	pushed := func(broken func(*project.Pipeline) (folder, key, what string), pass bool) func(context.Context, *World, Args) error {
 		return func(ctx context.Context, w *World, a Args) error { return w.push(ctx, a.Text("version"), broken, pass) }
 	}
-	failingTest := func(p *project.Pipeline) (folder, key, what string) { return p.FailingTest, "failingTest", "a test fails" }
+	failingTest := func(p *project.Pipeline) (folder, key, what string) {
+		return p.FailingTest, "failingTest", "a test fails"
+	}
 	noBuild := func(p *project.Pipeline) (folder, key, what string) { return p.NoBuild, "noBuild", "it does not build" }
 	return []Phrase{
 		{"Given", `the push comes outside the plan's window`,
@@ -65,9 +67,11 @@ func pipelinePhrases() []Phrase {
 
 // A push is what is known of a scenario's push.
 type push struct {
-	outside bool             // of the plan's window
-	result  *pipeline.Result // nil: nothing was pushed
-	asked   error            // why what a job asked of the stage could not be concluded
+	outside bool                  // of the plan's window
+	now     time.Time             // of the push; zero: the window's next opening
+	notify  func(pipeline.Notice) // hears the jobs; nil is nobody
+	result  *pipeline.Result      // nil: nothing was pushed
+	asked   error                 // why what a job asked of the stage could not be concluded
 }
 
 // push pushes the version to the team's pipeline, with what breaks it laid over, and
@@ -148,6 +152,9 @@ func (w *World) pipeline(p *project.Pipeline, version string, overlays []string)
 		}
 	}
 	o.Notify = func(n pipeline.Notice) {
+		if w.pushed.notify != nil {
+			w.pushed.notify(n)
+		}
 		if n.Began {
 			w.suite.notify(Notice{Spec: w.spec, Step: fmt.Sprintf("pipeline of %q: %s", version, n.Job)})
 		}
@@ -176,7 +183,10 @@ func (w *World) answerRelease(ctx context.Context, r pipeline.Request, say func(
 			return pipeline.Answer{Status: ExitInput}
 		}
 	}
-	now := pushTime(plan.Window, w.pushed.outside)
+	now := w.pushed.now
+	if now.IsZero() {
+		now = pushTime(plan.Window, w.pushed.outside)
+	}
 	for _, l := range plan.Lint(w.suite.Project.Facts(now)) {
 		if l.Severity == release.Error {
 			say(l.String())

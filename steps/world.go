@@ -30,7 +30,7 @@ type World struct {
 	stage      *stage.Scheduled // nil until it is raised
 	sink       io.Closer        // of its history; nil when that is not written down
 	pushed     push
-	released   string           // the version of the When
+	released   string // the version of the When
 	outcome    *release.Outcome
 	undetected bool
 	audited    bool

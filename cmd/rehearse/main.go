@@ -49,6 +49,7 @@ Exit status: 0 verified, 1 a promise was broken, 2 the input is wrong,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(initCommand(), verifyCommand(), planCommand(), stepsCommand(), doctorCommand(), knownBadCommand())
+	root.AddCommand(initCommand(), verifyCommand(), planCommand(), stepsCommand(), doctorCommand(), knownBadCommand(),
+		releaseCommand(), pipelineCommand(), checkCommand(), workerCommand())
 	return root
 }

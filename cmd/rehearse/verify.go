@@ -33,6 +33,7 @@ type flags struct {
 	parallel                  int
 	keep                      bool
 	cloudwatch, containerTags string
+	pipelines                 bool
 }
 
 func (f *flags) add(c *cobra.Command) {
@@ -79,7 +80,7 @@ func (f *flags) rehearsal(ctx context.Context, features []string) (*steps.Rehear
 		}
 		features = []string{p.Features}
 	}
-	return &steps.Rehearsal{Project: p, Features: features, Tags: f.tags, Stages: names, Seed: f.seed, Pace: f.pace, Parallel: f.parallel, Keep: f.keep, CloudWatch: f.cloudwatch, ContainerTags: f.containerTags, Report: f.report}, nil
+	return &steps.Rehearsal{Project: p, Features: features, Tags: f.tags, Stages: names, Seed: f.seed, Pace: f.pace, Parallel: f.parallel, Keep: f.keep, CloudWatch: f.cloudwatch, ContainerTags: f.containerTags, NoPipelines: !f.pipelines, Report: f.report}, nil
 }
 
 func planErrors(p *project.Project, plan *release.Plan) (errs []error) {
@@ -108,6 +109,7 @@ func verifyCommand() *cobra.Command {
 	c.Flags().Float64Var(&f.pace, "pace", 60, "how many times faster than the wall release time runs in containers while nothing but waiting happens")
 	c.Flags().IntVar(&f.parallel, "parallel", 3, "how many scenarios run at once in containers")
 	c.Flags().StringVar(&f.containerTags, "container-tags", "", "of the scenarios selected, those to run in containers too (default: all)")
+	c.Flags().BoolVar(&f.pipelines, "pipelines", true, "run the scenarios tagged "+steps.PipelineTag+" too: each runs the team's workflow, which takes seconds on any stage")
 	c.Flags().StringVar(&f.cloudwatch, "cloudwatch", containers.CloudWatchEmbedded, "what judges the alarms in containers: "+containers.CloudWatchEmbedded+", or "+containers.CloudWatchLocalStack+" (at --pace 1)")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the containers of the stages running, to look at them")
 	c.Flags().StringVar(&f.report, "report", "", "folder for JUnit XML, Cucumber JSON, results and histories")
@@ -193,7 +195,7 @@ func summary(v *steps.Verification, took time.Duration) report.Run {
 			histories = append(histories, r.History)
 		}
 	}
-	run := report.Run{Outside: report.OutsideOf(histories), Took: took, Seed: v.Seed, Unverified: v.Unverified, Skipped: v.Skipped, Status: v.Status()}
+	run := report.Run{Outside: report.OutsideOf(histories), Took: took, Seed: v.Seed, Unverified: v.Unverified, Skipped: v.Skipped, LeftOut: v.LeftOut, Status: v.Status()}
 	for _, r := range v.Results {
 		s := report.Scenario{
 			Stage: r.Stage, Where: r.Spec.Where(), Feature: r.Spec.Feature, Name: r.Spec.Name, Verdict: r.Verdict, Input: r.Input,

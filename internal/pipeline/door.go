@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -53,20 +54,37 @@ type reply struct {
 // folder of the run. One request is answered after the other, since a stage has one
 // user at a time.
 type door struct {
+	path     string
 	listener net.Listener
+	folder   string // of its own, to be removed; may be ""
 	done     sync.WaitGroup
 	mu       sync.Mutex
 	cancel   context.CancelFunc
 }
 
-// openDoor answers requests on the socket at path until it is closed.
-func openDoor(ctx context.Context, path string, answer func(ctx context.Context, r Request, say func(string)) Answer) (*door, error) {
-	l, err := net.Listen("unix", path)
+// longest is how long the path of a socket may be: macOS takes 103 bytes, Linux 107.
+const longest = 103
+
+// openDoor answers requests on a socket in dir until it is closed; in /tmp, where the
+// path of dir is too long for a socket.
+func openDoor(ctx context.Context, dir string, answer func(ctx context.Context, r Request, say func(string)) Answer) (*door, error) {
+	d := &door{path: filepath.Join(dir, "door")}
+	if len(d.path) > longest {
+		short, err := os.MkdirTemp("/tmp", "rehearse-door")
+		if err != nil {
+			return nil, fmt.Errorf("the jobs cannot be given a way to the stage: %w", err)
+		}
+		d.folder, d.path = short, filepath.Join(short, "door")
+	}
+	l, err := net.Listen("unix", d.path)
 	if err != nil {
+		if d.folder != "" {
+			_ = os.RemoveAll(d.folder)
+		}
 		return nil, fmt.Errorf("the jobs cannot be given a way to the stage: %w", err)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	d := &door{listener: l, cancel: cancel}
+	ctx, d.cancel = context.WithCancel(ctx)
+	d.listener = l
 	d.done.Add(1)
 	go func() {
 		defer d.done.Done()
@@ -115,7 +133,9 @@ func (d *door) serve(ctx context.Context, c net.Conn, answer func(context.Contex
 	})
 	talk.Lock()
 	defer talk.Unlock()
-	_ = enc.Encode(reply{End: &end})
+	if ctx.Err() == nil { // what was called off has no answer
+		_ = enc.Encode(reply{End: &end})
+	}
 }
 
 // close ends it, and what is under way, and waits for that.
@@ -123,6 +143,9 @@ func (d *door) close() {
 	d.cancel()
 	_ = d.listener.Close()
 	d.done.Wait()
+	if d.folder != "" {
+		_ = os.RemoveAll(d.folder)
+	}
 }
 
 // Ask asks the stage behind the door at path, and prints what it says to out.

@@ -16,13 +16,13 @@ const nowhere = "http://127.0.0.1:9"
 // environment is all that the steps get of this machine: its programs, folders of
 // their own below dir, the stage, and no credentials. What they fetch by HTTP is
 // refused at once, where they heed proxies.
-func (o Options) environment(ctx context.Context, dir string) ([]string, error) {
+func (o Options) environment(ctx context.Context, dir, door string) ([]string, error) {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	env := []string{
 		"PATH=" + at("bin") + string(os.PathListSeparator) + os.Getenv("PATH"),
 		"HOME=" + at("home"), "TMPDIR=" + at("tmp"), "XDG_CACHE_HOME=" + at("home/.cache"), "XDG_CONFIG_HOME=" + at("home/.config"),
 		"LANG=C.UTF-8", "USER=runner", "CI=true", "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
-		DoorVariable + "=" + at("door"),
+		DoorVariable + "=" + door,
 		"HTTP_PROXY=" + nowhere, "HTTPS_PROXY=" + nowhere, "http_proxy=" + nowhere, "https_proxy=" + nowhere,
 		"NO_PROXY=127.0.0.1,localhost,::1", "no_proxy=127.0.0.1,localhost,::1",
 		"AWS_EC2_METADATA_DISABLED=true",

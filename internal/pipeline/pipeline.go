@@ -254,12 +254,12 @@ func (o Options) workflow(ctx context.Context, dir string, repo *repository, w *
 	if err := os.WriteFile(at("event.json"), event, 0o600); err != nil {
 		return err
 	}
-	door, err := openDoor(ctx, at("door"), o.Answer)
+	door, err := openDoor(ctx, run, o.Answer)
 	if err != nil {
 		return err
 	}
 	defer door.close()
-	env, err := o.environment(ctx, run)
+	env, err := o.environment(ctx, run, door.path)
 	if err != nil {
 		return err
 	}
@@ -285,7 +285,7 @@ const patience = 10 * time.Second
 // work has a worker carry out the order, and notes what it says.
 func (o Options) work(ctx context.Context, ord order, env []string, w *workflow, r *Result) error {
 	cmd := exec.Command(o.Worker[0], o.Worker[1:]...) // it is ended below, with all that it started
-	cmd.Env = env
+	cmd.Env = append(env, actRaces...)
 	cmd.Dir = ord.Workdir
 	group(cmd)
 	var complaint tail
@@ -315,20 +315,20 @@ func (o Options) work(ctx context.Context, ord order, env []string, w *workflow,
 		}
 	})
 	l := &listener{options: o, workflow: w, result: r}
-	err = json.NewEncoder(in).Encode(ord)
-	if err == nil {
-		err = l.listen(out)
-	}
+	_ = json.NewEncoder(in).Encode(ord) // where it is gone already, there is no end to be heard of
+	err = l.listen(out)
 	close(said)
 	if !stop() {
 		<-settled
 	}
 	_ = in.Close()
+	_ = out.Close() // one that nobody understands must not wait to be heard
 	ended := cmd.Wait()
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
+		endChildren(cmd.Process.Pid)
 		r.Broken = append(r.Broken, fmt.Sprintf("what runs the workflow cannot be understood: %v", err))
 	case ended != nil || !l.complete:
 		r.Broken = append(r.Broken, strings.TrimSpace(fmt.Sprintf("what runs the workflow ended too soon (%v): %s", ended, complaint.String())))

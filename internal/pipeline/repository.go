@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -111,18 +112,23 @@ func (e *RejectedError) Error() string {
 	return fmt.Sprintf("the push of %s was rejected: %s: %s", e.Ref, e.Why, e.Remedy)
 }
 
+// remoteLine is what the repository's hooks print, as git shows it.
+var remoteLine = regexp.MustCompile(`remote: (.*)`)
+
 // rejected says what git's message means, where it means that.
 func rejected(ref string, err error) error {
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "hook declined"):
-		said := []string{}
-		for line := range strings.SplitSeq(text, "\n") {
-			if s, ok := strings.CutPrefix(line, "remote: "); ok {
-				said = append(said, strings.TrimSpace(s))
-			}
+		why := "the repository's pre-receive hook declined it"
+		var said []string
+		for _, m := range remoteLine.FindAllStringSubmatch(text, -1) {
+			said = append(said, strings.TrimSpace(m[1]))
 		}
-		return &RejectedError{ref, strings.TrimSpace("the repository's pre-receive hook declined it " + strings.Join(said, " ")), "mend what the hook asks for, and push again"}
+		if len(said) > 0 {
+			why += " (" + strings.Join(said, " ") + ")"
+		}
+		return &RejectedError{ref, why, "mend what the hook asks for, and push again"}
 	case strings.Contains(text, "already exists"):
 		return &RejectedError{ref, "it is in the repository already", "give the version another name: a tag is not moved"}
 	case strings.Contains(text, "[rejected]"):

@@ -66,6 +66,7 @@ func Worker(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err := dec.Decode(&o); err != nil {
 		return fmt.Errorf("this is for rehearse itself: it reads what to run from its standard input: %w", err)
 	}
+	_ = os.Unsetenv("GORACE") // was for this process; see actRaces
 	adopt()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -197,6 +198,9 @@ func (o order) job(ctx context.Context, s *speaker, r runner.Runner, run *model.
 	s.say(end)
 }
 
+// tells is the workflow commands that are for people.
+var tells = map[string]bool{"error": true, "warning": true, "notice": true}
+
 // loggers has act's log written as messages.
 type loggers struct{ s *speaker }
 
@@ -216,7 +220,7 @@ func (l loggers) Format(e *logrus.Entry) ([]byte, error) {
 	switch {
 	case text("command") == "summary":
 		m.Kind, m.Text = saidSummary, text("content")
-	case e.Data["raw_output"] == true, text("command") != "", e.Level <= logrus.WarnLevel:
+	case e.Data["raw_output"] == true, tells[text("command")], e.Level <= logrus.WarnLevel:
 		m.Kind = saidLine
 	case e.Data["stepResult"] != nil && text("stage") == "Main":
 		m.Kind, m.Text, m.Result = saidStep, "", fmt.Sprint(e.Data["stepResult"])

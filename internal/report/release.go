@@ -30,6 +30,9 @@ func Line(e stage.Event) string {
 		text = fmt.Sprintf("%v: %s", e.Failure, e.Detail)
 	case stage.Probed:
 		text = fmt.Sprintf("%v: %s", e.Probe, e.Detail)
+		if e.OK {
+			text = fmt.Sprintf("%v: ok", e.Probe)
+		}
 	case stage.CalledOut:
 		text = fmt.Sprintf("REFUSED: %v", e.Call)
 	case stage.Changed:

@@ -17,6 +17,7 @@ type Run struct {
 	Compared   []Comparison
 	Unverified []string
 	Skipped    int // scenarios that were rehearsed on the simulated stage alone, as asked
+	LeftOut    int // scenarios that push to a pipeline and were left out, as asked
 	Outside    []Outside
 	Took       time.Duration
 	Seed       uint64
@@ -85,6 +86,9 @@ func Summary(w io.Writer, r Run) {
 	}
 	if r.Skipped > 0 {
 		fmt.Fprintf(w, "\n%d scenarios were left to the simulated stage, as asked (make verify THOROUGH=1\nrehearses all in containers)\n", r.Skipped)
+	}
+	if r.LeftOut > 0 {
+		fmt.Fprintf(w, "\n%d scenarios that push to the team's pipeline were left out, as asked\n(make pipelines rehearses them)\n", r.LeftOut)
 	}
 	counts := map[string]map[check.Verdict]int{}
 	var stages []string
