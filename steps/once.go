@@ -45,6 +45,9 @@ func (r Rehearsal) CarryOut(ctx context.Context, o Order, say func(string)) (Car
 		return Carried{Status: ExitBroken, Text: why}, nil
 	}
 	return r.once(ctx, o, "release", say, func(ctx context.Context, w *World) error {
+		if err := w.raise(ctx); err != nil {
+			return err
+		}
 		w.noteIgnored(o.Plan, o.Now, o.IgnoreWindow, o.Version)
 		return w.release(ctx, o.Version, o.Plan)
 	})
