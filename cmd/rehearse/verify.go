@@ -99,10 +99,14 @@ func verifyCommand() *cobra.Command {
 		Short: "Run the scenarios on the simulated stage and in containers",
 		RunE: func(c *cobra.Command, features []string) error {
 			r, err := f.rehearsal(c.Context(), features)
-			if err != nil {
-				return err
+			if err == nil {
+				err = verify(c.Context(), r, c.OutOrStdout())
 			}
-			return verify(c.Context(), r, c.OutOrStdout())
+			var status exitStatus
+			if err != nil && !errors.As(err, &status) && onGitHub() {
+				report.AnnotateMistakes(c.OutOrStdout(), err, os.Getenv("GITHUB_WORKSPACE"))
+			}
+			return err
 		},
 	}
 	f.add(c)
@@ -139,8 +143,12 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
 	view.Close()
 	if v != nil {
 		var b bytes.Buffer
-		report.Summary(&b, summary(v, clock.Since(began)))
+		run := summary(v, clock.Since(began))
+		report.Summary(&b, run)
 		if _, werr := out.Write(b.Bytes()); werr != nil {
+			return werr
+		}
+		if werr := tellGitHub(run, out); werr != nil {
 			return werr
 		}
 		if r.Report != "" {
@@ -164,6 +172,27 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
 		return exitStatus(s)
 	}
 	return nil
+}
+
+// onGitHub says whether this is a step of a GitHub Actions workflow.
+func onGitHub() bool { return os.Getenv("GITHUB_ACTIONS") == "true" }
+
+// tellGitHub shows a run on the page of the workflow's run, where this is one.
+func tellGitHub(run report.Run, out io.Writer) error {
+	if !onGitHub() {
+		return nil
+	}
+	report.Annotations(out, run, os.Getenv("GITHUB_WORKSPACE"))
+	name := os.Getenv("GITHUB_STEP_SUMMARY")
+	if name == "" {
+		return nil
+	}
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("the step summary cannot be written: %w", err)
+	}
+	report.Markdown(f, run)
+	return f.Close()
 }
 
 // terminal says whether out is one, and how wide.
