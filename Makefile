@@ -14,13 +14,15 @@ CONTAINER_TAGS := $(if $(THOROUGH),,~@thorough)
 FEATURES ?=
 VERSION  ?=
 CHECK_STAGE ?= containers
+# PIPELINES=1 runs the scenarios that push to the team's pipeline too, as THOROUGH=1 does.
+PIPELINES ?= $(THOROUGH)
 
 GO       ?= go
 REHEARSE := bin/rehearse
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help verify test test-containers knownbad bench fuzz lint race doctor plan parity check steps build image clean
+.PHONY: help verify pipelines test test-containers knownbad bench fuzz lint race doctor plan parity check steps build image clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +31,10 @@ build: ## bin/rehearse
 	@$(GO) build -o $(REHEARSE) ./cmd/rehearse
 
 verify: build ## rehearse the releases: on the simulated stage, then in containers (STAGE=sim|containers|both)
-	@$(REHEARSE) verify --file $(FILE) --stage $(STAGE) --seed $(SEED) --pace $(PACE) --parallel $(PARALLEL) --tags '$(TAGS)' --container-tags '$(CONTAINER_TAGS)' --report $(REPORT) $(FEATURES)
+	@$(REHEARSE) verify --file $(FILE) --stage $(STAGE) --seed $(SEED) --pace $(PACE) --parallel $(PARALLEL) --tags '$(TAGS)' --container-tags '$(CONTAINER_TAGS)' --pipelines=$(if $(PIPELINES),true,false) --report $(REPORT) $(FEATURES)
+
+pipelines: build ## push to the team's pipeline, good versions and bad (STAGE=containers: slower)
+	@$(REHEARSE) verify --file $(FILE) --stage $(if $(filter both,$(STAGE)),sim,$(STAGE)) --seed $(SEED) --tags @pipeline --report $(REPORT)/pipelines $(FEATURES)
 
 test: ## every test; those of the container stage too where a Docker engine is reachable
 	@$(GO) test ./...

@@ -38,6 +38,7 @@ type monitor struct {
 	filters []filter
 	lines   float64 // ERROR lines in the present minute
 	talked  bool    // there were any lines in it
+	logs    string  // the log group in which they are kept, where anybody may look at it
 	set     alarm.Distribution
 }
 
@@ -238,6 +239,7 @@ func (m *monitor) sampleReplicas(s *Stage, v *version, at time.Time, times float
 // judge closes what ends now and has the alarms that are due judged.
 func (m *monitor) judge(h *stage.History, now time.Duration) {
 	if now%time.Minute == 0 {
+		m.keepErrors(now)
 		for _, f := range m.filters {
 			if m.talked && m.lines == 0 && f.otherwise != nil {
 				f.add(m.epoch.Add(now-time.Minute), *f.otherwise, 1)

@@ -24,6 +24,7 @@ import (
 	"slices"
 	"time"
 
+	"rehearsal/internal/cloudwatch"
 	"rehearsal/internal/stage"
 )
 
@@ -41,7 +42,8 @@ type Stage struct {
 	*kernel
 	history  *stage.History
 	monitor  *monitor
-	versions []*version // in the order of their deployment
+	server   *cloudwatch.Server // nil until somebody asks for it
+	versions []*version         // in the order of their deployment
 	injected []*present
 	turns    int // how many versions were deployed so far
 	writes   stage.Writes
@@ -242,6 +244,9 @@ func (s *Stage) Close(context.Context) error {
 	s.closed = true
 	s.queue = nil
 	s.history.Record(stage.Event{Kind: stage.Ended})
+	if s.server != nil {
+		return errors.Join(s.history.Err(), s.server.Close())
+	}
 	return s.history.Err()
 }
 

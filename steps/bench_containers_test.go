@@ -22,7 +22,8 @@ func BenchmarkContainerSpecs(b *testing.B) {
 		b.Skip("no Docker engine: ", err)
 	}
 	r := Rehearsal{
-		Project: p, Features: []string{"../features"}, ContainerTags: "~@thorough", Stages: []string{Containers}, Seed: 1, Pace: 60, Parallel: 3,
+		NoPipelines: true,
+		Project:     p, Features: []string{"../features"}, ContainerTags: "~@thorough", Stages: []string{Containers}, Seed: 1, Pace: 60, Parallel: 3,
 		Progress: func(line string) { b.Log(line) },
 		Engine:   func(context.Context) (*containers.Engine, error) { return engine, nil },
 	}

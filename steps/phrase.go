@@ -51,6 +51,7 @@ var gaps = map[string]gap{
 	"version":    {quoted, `"v2"`, `"v2"`, inQuotes},
 	"stable":     {quoted, `"v1"`, `"v1"`, inQuotes},
 	"alarm":      {quoted, `"shop-5xx-rate"`, `"shop-5xx-rate"`, inQuotes},
+	"job":        {quoted, `"test"`, `"test"`, inQuotes},
 	"plan":       {quoted, `"canary"`, `"canary"`, inQuotes},
 	"dependency": {quoted, `"database"`, `"database"`, inQuotes},
 	"api":        {quoted, `"payments"`, `"payments"`, inQuotes}, // a dependency of kind "http"
@@ -170,7 +171,7 @@ func (a Args) Duration(name string) time.Duration {
 
 // Phrases is every phrase, in the order in which people read about a release.
 func Phrases() []Phrase {
-	return slices.Concat(stagePhrases(), versionPhrases(), dependencyPhrases(), stubPhrases(), beforePhrases(), releasePhrases(), alarmPhrases(), usersPhrases(), askPhrases())
+	return slices.Concat(stagePhrases(), versionPhrases(), dependencyPhrases(), stubPhrases(), beforePhrases(), releasePhrases(), pipelinePhrases(), alarmPhrases(), usersPhrases(), askPhrases())
 }
 
 // A form is one language's way to say a phrase, ready to match.

@@ -29,7 +29,8 @@ type World struct {
 
 	stage      *stage.Scheduled // nil until it is raised
 	sink       io.Closer        // of its history; nil when that is not written down
-	released   string           // the version of the When
+	pushed     push
+	released   string // the version of the When
 	outcome    *release.Outcome
 	before     []Checked // of the When that checks a version
 	asked      *asking   // of the last When that asks something

@@ -33,6 +33,7 @@ type flags struct {
 	parallel                  int
 	keep, yes                 bool
 	cloudwatch, containerTags string
+	pipelines                 bool
 }
 
 func (f *flags) add(c *cobra.Command) {
@@ -85,7 +86,7 @@ func (f *flags) rehearsal(ctx context.Context, features []string) (*steps.Rehear
 		}
 		features = []string{p.Features}
 	}
-	return &steps.Rehearsal{Project: p, Features: features, Tags: f.tags, Stages: names, Seed: f.seed, Pace: f.pace, Parallel: f.parallel, Keep: f.keep, CloudWatch: f.cloudwatch, ContainerTags: f.containerTags, Report: f.report}, nil
+	return &steps.Rehearsal{Project: p, Features: features, Tags: f.tags, Stages: names, Seed: f.seed, Pace: f.pace, Parallel: f.parallel, Keep: f.keep, CloudWatch: f.cloudwatch, ContainerTags: f.containerTags, NoPipelines: !f.pipelines, Report: f.report}, nil
 }
 
 func planErrors(p *project.Project, plan *release.Plan) (errs []error) {
@@ -97,6 +98,24 @@ func planErrors(p *project.Project, plan *release.Plan) (errs []error) {
 	return errs
 }
 
+func (f *flags) verify(c *cobra.Command, features []string, day string) error {
+	today, err := dayOf(day)
+	if err != nil {
+		return err
+	}
+	r, err := f.rehearsal(c.Context(), features)
+	if err != nil {
+		return err
+	}
+	if f.cloudwatch == containers.CloudWatchAWS {
+		if r.AWS, err = askForAWS(c.Context(), &r.Project.Setup, f.yes, c.InOrStdin(), c.OutOrStdout()); err != nil {
+			return err
+		}
+	}
+	r.Parity.Today = today
+	return verify(c.Context(), r, c.OutOrStdout())
+}
+
 func verifyCommand() *cobra.Command {
 	f := &flags{}
 	var day string
@@ -104,21 +123,12 @@ func verifyCommand() *cobra.Command {
 		Use:   "verify [features...]",
 		Short: "Run the scenarios on the simulated stage and in containers",
 		RunE: func(c *cobra.Command, features []string) error {
-			today, err := dayOf(day)
-			if err != nil {
-				return err
+			err := f.verify(c, features, day)
+			var status exitStatus
+			if err != nil && !errors.As(err, &status) && onGitHub() {
+				report.AnnotateMistakes(c.OutOrStdout(), err, os.Getenv("GITHUB_WORKSPACE"))
 			}
-			r, err := f.rehearsal(c.Context(), features)
-			if err != nil {
-				return err
-			}
-			if f.cloudwatch == containers.CloudWatchAWS {
-				if r.AWS, err = askForAWS(c.Context(), &r.Project.Setup, f.yes, c.InOrStdin(), c.OutOrStdout()); err != nil {
-					return err
-				}
-			}
-			r.Parity.Today = today
-			return verify(c.Context(), r, c.OutOrStdout())
+			return err
 		},
 	}
 	f.add(c)
@@ -126,6 +136,7 @@ func verifyCommand() *cobra.Command {
 	c.Flags().Float64Var(&f.pace, "pace", 60, "how many times faster than the wall release time runs in containers while nothing but waiting happens")
 	c.Flags().IntVar(&f.parallel, "parallel", 3, "how many scenarios run at once in containers")
 	c.Flags().StringVar(&f.containerTags, "container-tags", "", "of the scenarios selected, those to run in containers too (default: all)")
+	c.Flags().BoolVar(&f.pipelines, "pipelines", true, "run the scenarios tagged "+steps.PipelineTag+" too: each runs the team's workflow, which takes seconds on any stage")
 	c.Flags().StringVar(&f.cloudwatch, "cloudwatch", containers.CloudWatchEmbedded, "what judges the alarms in containers: "+containers.CloudWatchEmbedded+", or, at --pace 1, "+containers.CloudWatchLocalStack+" or "+containers.CloudWatchAWS+" (a real account, which is shown and asked about first)")
 	c.Flags().BoolVar(&f.yes, "yes", false, "with --cloudwatch aws: do not ask whether the account is the right one")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the containers of the stages running, to look at them")
@@ -167,6 +178,9 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
 		if _, werr := out.Write(b.Bytes()); werr != nil {
 			return werr
 		}
+		if werr := tellGitHub(run, out); werr != nil {
+			return werr
+		}
 		if r.Report != "" {
 			if werr := os.WriteFile(filepath.Join(r.Report, "summary.txt"), b.Bytes(), 0o644); werr != nil {
 				return werr
@@ -198,6 +212,27 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
 	return nil
 }
 
+// onGitHub says whether this is a step of a GitHub Actions workflow.
+func onGitHub() bool { return os.Getenv("GITHUB_ACTIONS") == "true" }
+
+// tellGitHub shows a run on the page of the workflow's run, where this is one.
+func tellGitHub(run report.Run, out io.Writer) error {
+	if !onGitHub() {
+		return nil
+	}
+	report.Annotations(out, run, os.Getenv("GITHUB_WORKSPACE"))
+	name := os.Getenv("GITHUB_STEP_SUMMARY")
+	if name == "" {
+		return nil
+	}
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("the step summary cannot be written: %w", err)
+	}
+	report.Markdown(f, run)
+	return f.Close()
+}
+
 // terminal says whether out is one, and how wide.
 func terminal(out io.Writer) (live bool, cols int) {
 	f, ok := out.(*os.File)
@@ -227,7 +262,7 @@ func summary(v *steps.Verification, took time.Duration) report.Run {
 			histories = append(histories, r.History)
 		}
 	}
-	run := report.Run{Outside: report.OutsideOf(histories), Took: took, Seed: v.Seed, Unverified: v.Unverified, Skipped: v.Skipped, Status: v.Status(), Parity: v.Parity}
+	run := report.Run{Outside: report.OutsideOf(histories), Took: took, Seed: v.Seed, Unverified: v.Unverified, Skipped: v.Skipped, LeftOut: v.LeftOut, Status: v.Status(), Parity: v.Parity}
 	for _, r := range v.Results {
 		s := report.Scenario{
 			Stage: r.Stage, Where: r.Spec.Where(), Feature: r.Spec.Feature, Name: r.Spec.Name, Verdict: r.Verdict, Input: r.Input,

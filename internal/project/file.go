@@ -35,6 +35,7 @@ type yamlFile struct {
 	Tolerance    yamlTolerance             `yaml:"tolerance"`
 	Production   yamlProduction            `yaml:"production"`
 	Waivers      string                    `yaml:"waivers"`
+	Pipeline     yamlPipeline              `yaml:"pipeline"`
 }
 
 type yamlVersion struct {

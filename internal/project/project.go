@@ -38,6 +38,7 @@ type Project struct {
 	Features  string                   // the folder of the specs
 	Phrases   []Phrase                 // the team's own
 	Tolerance check.Tolerance
+	Pipeline  *Pipeline // nil: the team did not say how its code comes to a release
 	// Production is what the staging copy is compared with; nil where nothing describes
 	// it.
 	Production *parity.Copy
@@ -87,6 +88,7 @@ func (r *reader) project(f yamlFile) *Project {
 		p.Phrases = r.phrases(f.Phrases)
 	}
 	r.production(p, f)
+	r.pipeline(p, f.Pipeline)
 	if f.Features != "" {
 		p.Features = r.path(f.Features)
 		if _, err := os.Stat(p.Features); err != nil {

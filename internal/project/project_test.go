@@ -288,7 +288,7 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		want    string // after file and line
 	}{
 		{"unknown key", "features: ../features", "feature: ../features", "",
-			`unknown key "feature": here may be compose, service, alarms, plan, plans, features, phrases, versions, images, health, dependencies, stubs, traffic, smoke, migrations, monitoring, simulation, tolerance, production, waivers`},
+			`unknown key "feature": here may be compose, service, alarms, plan, plans, features, phrases, versions, images, health, dependencies, stubs, traffic, smoke, migrations, monitoring, simulation, tolerance, production, waivers, pipeline`},
 		{"unknown key inside", "  interval: 10s", "  intervall: 10s", "",
 			`unknown key "intervall": here may be path, port, interval, healthy, unhealthy, timeout, deadline, drain`},
 		{"unknown key of a list", "method: POST\n      path: /orders", "metod: POST\n      path: /orders", "",
@@ -362,6 +362,16 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		{"two requests of one name", "smoke:\n  - {name: browse, ", "smoke:\n  - {name: order, ", "  - name: order\n    method", `smoke: there is a request "order" already: each needs a name of its own`},
 		{"request without a name", "smoke:\n  - {name: browse, ", "smoke:\n  - {", "  - {method", `smoke: a request needs a name`},
 		{"no HTTP status", "    expect: 201", "    expect: 20", "", `smoke: the request "order" expects 20, which is not an HTTP status`},
+		{"no code", "  code: pipeline/shop\n", "", "pipeline:", `pipeline: needs "code", the folder that is the root of your repository: its .github/workflows are rehearsed`},
+		{"code that is not there", "  code: pipeline/shop\n", "  code: pipeline/shoq\n", "", `pipeline: there is no folder pipeline/shoq: want the root of your repository, with .github/workflows`},
+		{"no push", "  push: tag\n", "", "pipeline:", `pipeline: needs "push": the branch whose push starts the release, or "tag" where a tag with the version's name does`},
+		{"a push of nonsense", "  push: tag\n", "  push: a branch\n", "", `pipeline: push: "a branch" is no name of a branch: want one such as main, or "tag"`},
+		{"a failing test that is not there", "  failingTest: pipeline/failing-test", "  failingTest: pipeline/failing", "",
+			`pipeline: there is no folder pipeline/failing: want the files that are laid over the code so that a test fails`},
+		{"a hook that is not there", "  preReceive: pipeline/shop/.github/scripts/monitor.sh", "  preReceive: hook", "", `pipeline: there is no file hook: want the pre-receive hook of your repository`},
+		{"changes of an unknown version", "  changes: {v2: ", "  changes: {v9: ", "", `pipeline: changes: there is no version "v9": known are ["v1" "v2" "v2-crashes-at-start" "v2-crashes-under-load" "v2-forgets-prices" "v2-hangs-on-payments" "v2-leaks-memory" "v2-refuses-old-data" "v2-slow-query" "v2-wrong-variable"]`},
+		{"an action without its version", "{actions/setup-go@v5: ", "{actions/setup-go: ", "", `pipeline: actions: "actions/setup-go": name the action as the workflow does, such as actions/setup-go@v5`},
+		{"no stand-in for an action", "pipeline/actions/setup-go}", "pipeline/shop}", "", `pipeline: actions: pipeline/shop has no action.yml: want a copy of actions/setup-go@v5, or a composite action that stands in for it`},
 		{"fewer than no logs", "  errorLogs: 1", "  errorLogs: -1", "", `simulation: errorLogs -1: must be at least 0`},
 
 		{"production without a description", "  description: [production.json]\n", "", "production:", "production: needs \"description\", a file or a list of files: " + parity.Want},

@@ -18,6 +18,7 @@ type Run struct {
 	Compared   []Comparison
 	Unverified []string
 	Skipped    int // scenarios that were rehearsed on the simulated stage alone, as asked
+	LeftOut    int // scenarios that push to a pipeline and were left out, as asked
 	Outside    []Outside
 	Took       time.Duration
 	Seed       uint64
@@ -95,6 +96,9 @@ func Summary(w io.Writer, r Run) {
 	if r.NotCompared != "" {
 		fmt.Fprintln(w)
 		say(w, "", "%s", r.NotCompared)
+	}
+	if r.LeftOut > 0 {
+		fmt.Fprintf(w, "\n%d scenarios that push to the team's pipeline were left out, as asked\n(make pipelines rehearses them)\n", r.LeftOut)
 	}
 	counts := map[string]map[check.Verdict]int{}
 	var stages []string

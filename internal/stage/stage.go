@@ -70,6 +70,14 @@ type Witness interface {
 	Witness(ctx context.Context) error
 }
 
+// A Monitored stage has its CloudWatch on the wire, for those who read alarms, metrics
+// and logs as production's are read. Both stages are Monitored.
+type Monitored interface {
+	// CloudWatch is where it answers, and its time at the beginning of release time. It
+	// answers until the stage is closed.
+	CloudWatch() (url string, epoch time.Time, err error)
+}
+
 // Errors that a stage returns, wrapped with what was seen.
 var (
 	ErrUnhealthy = errors.New("not healthy")

@@ -1,0 +1,146 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"rehearsal/internal/check"
+)
+
+// Annotations prints a run as GitHub Actions' workflow commands, which show what went
+// wrong beside the line of the feature that says it. workspace is the root of the
+// repository ($GITHUB_WORKSPACE), which the names of files are relative to.
+//
+// https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions#setting-an-error-message
+func Annotations(w io.Writer, r Run, workspace string) {
+	for _, s := range r.Scenarios {
+		if s.Verdict == check.Passed {
+			continue
+		}
+		text := "at: " + s.Step
+		if s.Err != nil {
+			text += "\n" + s.Err.Error()
+		}
+		verdict := s.Verdict.String()
+		if s.Input {
+			verdict = "wrong input"
+		}
+		annotate(w, "error", s.Where, fmt.Sprintf("%s on the %s stage: %s", verdict, s.Stage, s.Name), text, workspace)
+	}
+	for _, c := range r.Compared {
+		for _, f := range c.Apart {
+			annotate(w, "error", c.Where, "the stages are apart: "+c.Name, fmt.Sprintf("%s: %s", f.Check, f.Detail), workspace)
+		}
+	}
+	for _, u := range r.Unverified {
+		annotate(w, "error", "", "not verified", u, workspace)
+	}
+	for _, o := range r.Outside {
+		annotate(w, "warning", "", "refused", o.Call.String()+": nothing outside of the staging copy is reached", workspace)
+	}
+}
+
+var placed = regexp.MustCompile(`^(\S+?):(\d+): (.*)$`)
+
+// AnnotateMistakes prints each line of what is wrong with the input as an annotation.
+func AnnotateMistakes(w io.Writer, err error, workspace string) {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		if m := placed.FindStringSubmatch(line); m != nil {
+			annotate(w, "error", m[1]+":"+m[2], "wrong input", m[3], workspace)
+		} else if strings.TrimSpace(line) != "" {
+			annotate(w, "error", "", "wrong input", line, workspace)
+		}
+	}
+}
+
+var (
+	escapeText     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	escapeProperty = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+)
+
+// annotate prints one annotation. where is file:line, or "".
+func annotate(w io.Writer, level, where, title, text, workspace string) {
+	properties := "title=" + escapeProperty.Replace(clean(title))
+	if i := strings.LastIndexByte(where, ':'); i > 0 {
+		properties = fmt.Sprintf("file=%s,line=%s,%s", escapeProperty.Replace(within(where[:i], workspace)), where[i+1:], properties)
+	}
+	fmt.Fprintf(w, "::%s %s::%s\n", level, properties, escapeText.Replace(clean(text)))
+}
+
+// within is the name of the file in the workspace, where it is in there.
+func within(file, workspace string) string {
+	abs, err := filepath.Abs(file)
+	if err != nil || workspace == "" {
+		return file
+	}
+	rel, err := filepath.Rel(workspace, abs)
+	if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		return file
+	}
+	return filepath.ToSlash(rel)
+}
+
+// Markdown prints a run as a step summary of GitHub Actions ($GITHUB_STEP_SUMMARY).
+func Markdown(w io.Writer, r Run) {
+	fmt.Fprintf(w, "## Rehearsal: %s\n\n", cell(conclusion(r)))
+	var wrong []Scenario
+	counts := map[string]map[check.Verdict]int{}
+	var stages []string
+	for _, s := range r.Scenarios {
+		if counts[s.Stage] == nil {
+			counts[s.Stage] = map[check.Verdict]int{}
+			stages = append(stages, s.Stage)
+		}
+		counts[s.Stage][s.Verdict]++
+		if s.Verdict != check.Passed {
+			wrong = append(wrong, s)
+		}
+	}
+	if len(stages) > 0 {
+		fmt.Fprint(w, "| stage | passed | failed | inconclusive |\n| --- | ---: | ---: | ---: |\n")
+		for _, st := range stages {
+			c := counts[st]
+			fmt.Fprintf(w, "| %s | %d | %d | %d |\n", cell(st), c[check.Passed], c[check.Failed], c[check.Inconclusive])
+		}
+	}
+	if len(wrong) > 0 {
+		fmt.Fprint(w, "\n### What went wrong\n\n| scenario | stage | verdict | why |\n| --- | --- | --- | --- |\n")
+		for _, s := range wrong {
+			why := s.Step
+			if s.Err != nil {
+				why += ": " + s.Err.Error()
+			}
+			fmt.Fprintf(w, "| %s<br>`%s` | %s | %s | %s |\n", cell(s.Name), cell(s.Where), cell(s.Stage), s.Verdict, cell(why))
+		}
+	}
+	if len(r.Compared) > 0 {
+		fmt.Fprint(w, "\n### Predicted by the simulation, measured in containers\n\n| scenario | detected in | restored in | failed |\n| --- | --- | --- | --- |\n")
+		for _, c := range r.Compared {
+			apart := ""
+			if len(c.Apart) > 0 {
+				apart = " **apart**"
+			}
+			fmt.Fprintf(w, "| %s%s | %s → %s | %s → %s | %s → %s %% |\n", cell(c.Name), apart,
+				seconds(c.Predicted.Detect), seconds(c.Measured.Detect), seconds(c.Predicted.Restore), seconds(c.Measured.Restore), percent(c.Predicted), percent(c.Measured))
+		}
+	}
+	for _, u := range r.Unverified {
+		fmt.Fprintf(w, "\n**Not verified:** %s\n", cell(u))
+	}
+	if r.Skipped > 0 {
+		fmt.Fprintf(w, "\n%d scenarios were left to the simulated stage, as asked.\n", r.Skipped)
+	}
+	if r.LeftOut > 0 {
+		fmt.Fprintf(w, "\n%d scenarios that push to the team's pipeline were left out, as asked.\n", r.LeftOut)
+	}
+	fmt.Fprintf(w, "\n%s, seed %d\n", r.Took.Round(100*time.Millisecond), r.Seed)
+}
+
+var escapeCell = strings.NewReplacer("\\", "\\\\", "|", "\\|", "\r", "", "\n", "<br>", "<", "&lt;", ">", "&gt;", "`", "'", "*", "\\*", "[", "\\[", "@", "&#64;")
+
+// cell is text in a cell of a table: what is Markdown or HTML in it is shown as it is.
+func cell(text string) string { return escapeCell.Replace(clean(text)) }
