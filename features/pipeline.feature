@@ -35,12 +35,13 @@ Feature: A push that should not reach the users does not
   Rule: What goes wrong while it is released stops the pipeline
 
     @thorough
-    Scenario: The new version fails half of its requests
-      Given version "v2" fails 50% of its requests
+    Scenario: The new version loses the payments API while its first customers order
+      Given version "v2" loses the "payments" 1 minute after it takes traffic
       When version "v2" is pushed
       Then the pipeline stops at "deploy"
       And the release is rolled back because of an alarm
       And the alarm "shop-5xx-rate" goes off within 4 minutes of exposure
+      And the alarm "shop-error-logs" may go off too
       And production still serves "v1"
 
   Rule: What is well reaches everyone

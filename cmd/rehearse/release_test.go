@@ -83,9 +83,9 @@ func TestAReleaseInContainersWithoutAnEngineIsInconclusive(t *testing.T) {
 }
 
 func TestWhatIsForAStepOfAPipelineAlone(t *testing.T) {
-	out, status := run(t, nil, "check", "v2")
+	out, status := run(t, nil, "confirm", "v2")
 	assert.Equal(t, 2, status)
-	assert.Contains(t, out, "there is no release to check")
+	assert.Contains(t, out, "there is no release to confirm")
 	out, status = run(t, []string{"REHEARSAL_STAGE_SOCKET=/nowhere"}, "release", "v2")
 	assert.Equal(t, 3, status)
 	assert.Contains(t, out, "the stage of the rehearsal does not answer")

@@ -111,7 +111,7 @@ func (b Before) probe(v Versions) (p stage.Probe, ok bool) {
 // not be asked.
 func (b Before) Ask(ctx context.Context, st stage.Stage, v Versions, alarms []string) (said string, ok bool, err error) {
 	if b.Kind == BeforeAlarms {
-		said, ok = alarmsOK(st.History(), alarms)
+		said, ok = alarmsOK(st.History(), alarms, v.Stable != nil)
 		return said, ok, nil
 	}
 	p, there := b.probe(v)
@@ -137,8 +137,9 @@ func (b Before) Ask(ctx context.Context, st stage.Stage, v Versions, alarms []st
 	return said, true, nil
 }
 
-// alarmsOK says which of the alarms are not OK, and why that matters.
-func alarmsOK(h *stage.History, names []string) (said string, ok bool) {
+// alarmsOK says which of the alarms are not OK, and why that matters. Where no version
+// serves yet, nothing can have data.
+func alarmsOK(h *stage.History, names []string, served bool) (said string, ok bool) {
 	var wrong []string
 	for _, name := range names {
 		switch h.AlarmState(name) {
@@ -146,7 +147,9 @@ func alarmsOK(h *stage.History, names []string) (said string, ok bool) {
 		case alarm.InAlarm:
 			wrong = append(wrong, fmt.Sprintf("%q is red already", name))
 		case alarm.InsufficientData:
-			wrong = append(wrong, fmt.Sprintf("%q has no data", name))
+			if served {
+				wrong = append(wrong, fmt.Sprintf("%q has no data", name))
+			}
 		default:
 			wrong = append(wrong, fmt.Sprintf("%q is %s", name, h.AlarmState(name)))
 		}
@@ -154,6 +157,8 @@ func alarmsOK(h *stage.History, names []string) (said string, ok bool) {
 	switch {
 	case len(names) == 0:
 		return "no alarm is watched", false
+	case len(wrong) == 0 && !served:
+		return fmt.Sprintf("none of %d watched alarms is red; there is no data yet, since nobody is served", len(names)), true
 	case len(wrong) == 0:
 		return fmt.Sprintf("all %d watched alarms are OK", len(names)), true
 	}

@@ -97,6 +97,18 @@ func TestAWatchedAlarmMustBeOKBeforeTheStart(t *testing.T) {
 	assert.False(t, ok, "who watches nothing sees nothing")
 }
 
+func TestBeforeTheFirstVersionNoAlarmCanHaveData(t *testing.T) {
+	for state, want := range map[alarm.State]release.Result{alarm.InsufficientData: release.Released, alarm.InAlarm: release.Refused} {
+		f := newFake(0)
+		changes("errors", alarm.InsufficientData, state)(f)
+		p := canary()
+		p.Checks.Before = []release.Before{{Kind: release.BeforeAlarms}}
+		out, err := release.Run(t.Context(), f, p, release.Versions{New: stage.Version{Name: "v1"}}, release.Options{})
+		require.NoError(t, err)
+		assert.Equal(t, want, out.Result, "%v: %s", state, out.Detail)
+	}
+}
+
 func TestWithoutAVersionToGoBackToThereIsNoArtefactToCheck(t *testing.T) {
 	f := newFake(0)
 	p := canary()

@@ -129,7 +129,7 @@ func (r *run) before() error {
 // ask asks one of the questions before the release.
 func (r *run) ask(b Before) error {
 	if b.Kind == BeforeAlarms {
-		if said, ok := alarmsOK(r.h, r.plan.Alarms); !ok {
+		if said, ok := alarmsOK(r.h, r.plan.Alarms, r.stable != nil); !ok {
 			return &reason{cause: CauseBefore, detail: fmt.Sprintf("%s failed: %s: %s", CauseBefore, b, said)}
 		}
 		return nil
