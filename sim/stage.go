@@ -241,6 +241,7 @@ func (s *Stage) Close(context.Context) error {
 	}
 	s.closed = true
 	s.queue = nil
+	s.monitor.store.Close()
 	s.history.Record(stage.Event{Kind: stage.Ended})
 	return s.history.Err()
 }

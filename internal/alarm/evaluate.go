@@ -164,6 +164,11 @@ func (o operator) String() string {
 	panic(fmt.Sprintf("alarm: unknown operator %d", o))
 }
 
+// Enough is the number of samples below which a period changes nothing: of an alarm on a
+// percentile, by itself or as the metric that Metrics returns, whose
+// EvaluateLowSampleCountPercentile is "ignore". 0: every period is judged.
+func (c *Compiled) Enough() float64 { return c.enough }
+
 // EarliestDetection and LatestDetection are how long after a failure begins the
 // alarm can go to ALARM, if from then on every period breaches, the metric is
 // reported in every period, and no period breached before. Both are release
