@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -97,26 +98,26 @@ func (m *monitor) raise(names stage.Monitoring) {
 	if names.LoadBalancer != "" {
 		balancer := alarm.Dimension{Name: "LoadBalancer", Value: names.LoadBalancer}
 		m.all = m.group(balancer)
-		m.all.balancer = m.series("AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", balancer)
-		m.all.nobody = m.series("AWS/ApplicationELB", "HTTPCode_ELB_503_Count", balancer)
-		m.all.timedOut = m.series("AWS/ApplicationELB", "HTTPCode_ELB_504_Count", balancer)
+		m.all.balancer = m.aws("AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", balancer)
+		m.all.nobody = m.aws("AWS/ApplicationELB", "HTTPCode_ELB_503_Count", balancer)
+		m.all.timedOut = m.aws("AWS/ApplicationELB", "HTTPCode_ELB_504_Count", balancer)
 		for _, name := range names.TargetGroups {
 			target := alarm.Dimension{Name: "TargetGroup", Value: name}
 			g := m.group(balancer, target)
-			g.healthy = m.series("AWS/ApplicationELB", "HealthyHostCount", balancer, target)
-			g.unhealthy = m.series("AWS/ApplicationELB", "UnHealthyHostCount", balancer, target)
+			g.healthy = m.aws("AWS/ApplicationELB", "HealthyHostCount", balancer, target)
+			g.unhealthy = m.aws("AWS/ApplicationELB", "UnHealthyHostCount", balancer, target)
 			m.groups = append(m.groups, g)
 		}
 	}
 	if names.Cluster != "" {
 		service := []alarm.Dimension{{Name: "ClusterName", Value: names.Cluster}, {Name: "ServiceName", Value: names.Service}}
-		m.cpu = m.series("AWS/ECS", "CPUUtilization", service...)
-		m.memory = m.series("AWS/ECS", "MemoryUtilization", service...)
+		m.cpu = m.aws("AWS/ECS", "CPUUtilization", service...)
+		m.memory = m.aws("AWS/ECS", "MemoryUtilization", service...)
 	}
 	for _, f := range names.Filters {
 		// What a selector finds in a line is not known here: such a metric has no data.
 		value, err := strconv.ParseFloat(f.Value, 64)
-		if to := m.series(f.Namespace, f.Metric); to != nil && err == nil {
+		if to := m.series(cmp.Or(f.Unit, "None"), f.Namespace, f.Metric); to != nil && err == nil {
 			m.filters = append(m.filters, filter{to, value, f.Default})
 		}
 	}
@@ -124,16 +125,21 @@ func (m *monitor) raise(names stage.Monitoring) {
 
 func (m *monitor) group(of ...alarm.Dimension) *group {
 	return &group{
-		requests: m.series("AWS/ApplicationELB", "RequestCount", of...),
-		good:     m.series("AWS/ApplicationELB", "HTTPCode_Target_2XX_Count", of...),
-		bad:      m.series("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", of...),
-		refused:  m.series("AWS/ApplicationELB", "TargetConnectionErrorCount", of...),
-		times:    m.series("AWS/ApplicationELB", "TargetResponseTime", of...),
+		requests: m.aws("AWS/ApplicationELB", "RequestCount", of...),
+		good:     m.aws("AWS/ApplicationELB", "HTTPCode_Target_2XX_Count", of...),
+		bad:      m.aws("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", of...),
+		refused:  m.aws("AWS/ApplicationELB", "TargetConnectionErrorCount", of...),
+		times:    m.aws("AWS/ApplicationELB", "TargetResponseTime", of...),
 	}
 }
 
+// aws is a metric that AWS publishes, in AWS's unit; nil when no alarm looks at it.
+func (m *monitor) aws(namespace, metric string, of ...alarm.Dimension) *series {
+	return m.series(alarm.PublishedUnit(namespace, metric), namespace, metric, of...)
+}
+
 // series is the metric of that name; nil when no alarm looks at it.
-func (m *monitor) series(namespace, metric string, of ...alarm.Dimension) *series {
+func (m *monitor) series(unit, namespace, metric string, of ...alarm.Dimension) *series {
 	same := func(w alarm.Metric) bool {
 		return w.MetricName == metric && w.Namespace == namespace && len(w.Dimensions) == len(of) &&
 			!slices.ContainsFunc(of, func(d alarm.Dimension) bool { return !slices.Contains(w.Dimensions, d) })
@@ -141,7 +147,7 @@ func (m *monitor) series(namespace, metric string, of ...alarm.Dimension) *serie
 	if !slices.ContainsFunc(m.watched, same) {
 		return nil
 	}
-	return &series{m.store.Series(namespace, metric, of...), m.every < time.Minute}
+	return &series{m.store.SeriesIn(unit, namespace, metric, of...), m.every < time.Minute}
 }
 
 // join puts a version into the target group whose turn it is, past those that are

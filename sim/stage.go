@@ -243,6 +243,7 @@ func (s *Stage) Close(context.Context) error {
 	}
 	s.closed = true
 	s.queue = nil
+	s.monitor.store.Close()
 	s.history.Record(stage.Event{Kind: stage.Ended})
 	if s.server != nil {
 		return errors.Join(s.history.Err(), s.server.Close())

@@ -219,7 +219,7 @@ func (c *compiler) checkMetric(within string, m Metric, unit string) {
 		}
 		seen[d.Name] = true
 	}
-	if unit != "" && !strings.Contains(units, " "+unit+" ") {
+	if unit != "" && !IsUnit(unit) {
 		c.wrong(strings.TrimSuffix(within, "Metric.")+"Unit", "unknown unit %q: no sample can have it", unit)
 	}
 }
@@ -229,6 +229,9 @@ const units = " Seconds Microseconds Milliseconds Bytes Kilobytes Megabytes Giga
 	"Bits Kilobits Megabits Gigabits Terabits Percent Count " +
 	"Bytes/Second Kilobytes/Second Megabytes/Second Gigabytes/Second Terabytes/Second " +
 	"Bits/Second Kilobits/Second Megabits/Second Gigabits/Second Terabits/Second Count/Second None "
+
+// IsUnit says whether that is the name of a unit of CloudWatch, such as Count.
+func IsUnit(name string) bool { return name != "" && strings.Contains(units, " "+name+" ") }
 
 // math makes the inputs and the program of a metric-math alarm.
 func (c *compiler) math() {

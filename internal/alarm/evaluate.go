@@ -147,7 +147,7 @@ func (o operator) holds(value, threshold float64) bool {
 	case lessOrEqual:
 		return value <= threshold
 	}
-	panic(fmt.Sprintf("alarm: unknown operator %d", o))
+	panic("alarm: unknown operator") // no more, so that it is inlined: it is asked of each point
 }
 
 func (o operator) String() string {
@@ -163,6 +163,11 @@ func (o operator) String() string {
 	}
 	panic(fmt.Sprintf("alarm: unknown operator %d", o))
 }
+
+// Enough is the number of samples below which a period changes nothing: of an alarm on a
+// percentile, by itself or as the metric that Metrics returns, whose
+// EvaluateLowSampleCountPercentile is "ignore". 0: every period is judged.
+func (c *Compiled) Enough() float64 { return c.enough }
 
 // EarliestDetection and LatestDetection are how long after a failure begins the
 // alarm can go to ALARM, if from then on every period breaches, the metric is

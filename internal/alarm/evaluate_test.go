@@ -227,8 +227,12 @@ func TestReasonsReadAsInCloudWatch(t *testing.T) {
 		assert.Equal(t, row.want, why.Text(newest), "%q", row.points)
 	}
 	_, why := ruled(t, 1, 1, "missing").Evaluate(drawn("12345678.5"), OK)
-	assert.Equal(t, "Threshold Crossed: 1 out of the last 1 datapoints [1.23456785E+07] was greater than the threshold (1.0) "+
+	assert.Equal(t, "Threshold Crossed: 1 out of the last 1 datapoints [1.23456785E7] was greater than the threshold (1.0) "+
 		"(minimum 1 datapoint for OK -> ALARM transition).", why.String(), "without times, if none is given")
+	for v, want := range map[float64]string{0: "0.0", 1: "1.0", -0.001: "-0.001", 1e-4: "1.0E-4", -1.5e-10: "-1.5E-10", 9999999: "9999999.0", 1e7: "1.0E7",
+		-12345678: "-1.2345678E7", 1e21: "1.0E21", 1.7976931348623157e308: "1.7976931348623157E308"} {
+		assert.Equal(t, want, number(v))
+	}
 	_, why = compiled(t, Alarm{ExtendedStatistic: "p99", EvaluateLowSampleCountPercentile: "ignore"}).Evaluate(drawn("X"), OK)
 	assert.Equal(t, "Unchanged: p99 of fewer than 1000.0 samples is not judged.", why.String())
 	assert.Equal(t, "Unchecked: Initial alarm creation", Reason{}.String())

@@ -38,6 +38,7 @@ func DefaultScene() Scene {
 // A LineMetric is a metric that a metric filter publishes.
 type LineMetric struct {
 	Namespace, MetricName string
+	Unit                  string   // empty: None
 	Default               *float64 // published for a minute without a matching line
 }
 

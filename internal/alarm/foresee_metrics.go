@@ -1,6 +1,7 @@
 package alarm
 
 import (
+	"cmp"
 	"math"
 	"time"
 )
@@ -207,17 +208,30 @@ func (s *Scene) meaning(m Metric) *meaning {
 			return l.meaning()
 		}
 	}
+	return meaningOf(m.Namespace, m.MetricName)
+}
+
+func meaningOf(namespace, name string) *meaning {
 	for i := range meanings {
-		if meanings[i].namespace == m.Namespace && meanings[i].name == m.MetricName {
+		if meanings[i].namespace == namespace && meanings[i].name == name {
 			return &meanings[i]
 		}
 	}
 	return nil
 }
 
+// PublishedUnit is the unit that AWS publishes a metric of its own in, such as Seconds
+// for TargetResponseTime; None where that is not known.
+func PublishedUnit(namespace, metric string) string {
+	if m := meaningOf(namespace, metric); m != nil {
+		return m.unit
+	}
+	return "None"
+}
+
 // meaning of a metric filter's metric: failed requests are what makes its lines.
 func (l LineMetric) meaning() *meaning {
-	return &meaning{namespace: l.Namespace, name: l.MetricName, counts: "log lines that its metric filter matches", sparse: l.Default == nil, fine: true,
+	return &meaning{namespace: l.Namespace, name: l.MetricName, unit: cmp.Or(l.Unit, "None"), counts: "log lines that its metric filter matches", sparse: l.Default == nil, fine: true,
 		misses: "what the service does not log, such as its own death",
 		sample: func(s *Scene, c *conduct, seconds float64, d *Distribution) {
 			n := whole(s.Rate * seconds * c.target5 * s.Logged)

@@ -469,7 +469,7 @@ func (o *Outlook) blind(c *Compiled) []string {
 		m := s.meaning(in.Metric)
 		switch {
 		case m == nil:
-		case in.Unit != "" && in.Unit != m.unit && m.unit != "":
+		case in.Unit != "" && in.Unit != m.unit:
 			say("anything: it takes only samples with the unit %s, and %s is published in %s", in.Unit, in.Metric.MetricName, m.unit)
 		case c.Period < time.Minute && !m.fine:
 			say("a point in most of its periods: %s comes once a minute, and its periods are %s long", in.Metric.MetricName, spoken(c.Period))

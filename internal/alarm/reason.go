@@ -129,14 +129,17 @@ func counted(n int, what string) string {
 	return strconv.Itoa(n) + " " + what + "s"
 }
 
-// number writes a value as AWS does, with a decimal point at least.
+// number writes a value as AWS does, which is Java's way: with a decimal point at
+// least, 1.0E7 from ten million on, and 1.0E-4 below a thousandth.
 func number(v float64) string {
-	text := strconv.FormatFloat(v, 'f', -1, 64)
+	text, exponent := strconv.FormatFloat(v, 'f', -1, 64), ""
 	if a := max(v, -v); a != 0 && (a < 1e-3 || a >= 1e7) {
-		return strconv.FormatFloat(v, 'E', -1, 64)
+		text, exponent, _ = strings.Cut(strconv.FormatFloat(v, 'E', -1, 64), "E")
+		power, _ := strconv.Atoi(exponent) // it is +07 or -05, say
+		exponent = "E" + strconv.Itoa(power)
 	}
 	if !strings.Contains(text, ".") {
 		text += ".0"
 	}
-	return text
+	return text + exponent
 }

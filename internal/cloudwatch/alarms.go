@@ -80,7 +80,8 @@ type watch struct {
 // An input is a metric that an alarm needs, with the points of the windows that
 // are known already.
 type input struct {
-	series *Series
+	series *Series // the metric's head
+	unit   string  // that samples must have; empty: any
 	stat   alarm.Statistic
 	length int64  // of a window, seconds
 	every  int64  // between the ends of windows, seconds
@@ -134,7 +135,7 @@ func (s *Store) put(c *alarm.Compiled) {
 	points := make([]alarm.Point, len(c.Inputs)*c.Range)
 	for i, in := range c.Inputs {
 		h := s.find(in.Metric)
-		w.inputs[i] = input{series: h, stat: in.Statistic, length: length, every: w.every,
+		w.inputs[i] = input{series: h, unit: in.Unit, stat: in.Statistic, length: length, every: w.every,
 			known: make([]slot, int64(c.Range)*max(length/w.every, 1))}
 		h.watched = append(h.watched, &w.inputs[i])
 		w.points[i] = points[i*c.Range : (i+1)*c.Range]
@@ -381,13 +382,13 @@ func (s *Store) Alarms() []Status {
 	return all
 }
 
-// Fed says whether any metric of the alarm ever had data. An alarm that is not
-// fed can only ever see missing data.
+// Fed says whether any metric of the alarm ever had data, of the unit that the alarm
+// asks for. An alarm that is not fed can only ever see missing data.
 func (s *Store) Fed(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := s.alarm(name)
-	return w != nil && slices.ContainsFunc(w.inputs, func(in input) bool { return in.series.fed })
+	return w != nil && slices.ContainsFunc(w.inputs, func(in input) bool { return in.series.fedWith(in.unit) })
 }
 
 // Missing is the metrics of an alarm that never had data. Some of a fed alarm's
@@ -399,7 +400,7 @@ func (s *Store) Missing(name string) []alarm.Metric {
 	var missing []alarm.Metric
 	if w := s.alarm(name); w != nil {
 		for i := range w.inputs {
-			if !w.inputs[i].series.fed {
+			if in := &w.inputs[i]; !in.series.fedWith(in.unit) {
 				missing = append(missing, w.Inputs[i].Metric)
 			}
 		}

@@ -101,7 +101,7 @@ func (in *input) points(into []alarm.Point, at int64) {
 	for k := len(into) - 1; k >= 0; k-- {
 		known := &in.known[i]
 		if known.end != at {
-			*known = slot{at, in.series.point(in.stat, at-in.length, at)}
+			*known = slot{at, in.series.pointOf(in.unit, in.stat, at-in.length, at)}
 			in.newest = max(in.newest, at)
 		}
 		into[k] = known.point

@@ -13,14 +13,14 @@ func (p *Pattern) Steps(text string) int {
 // MaxRegexSize is how many instructions a regular expression may have.
 const MaxRegexSize = maxRegexSize
 
-// SeriesOf is how many metrics of that name there are.
+// SeriesOf is how many series the metrics of that name have, one for each unit.
 func (s *Store) SeriesOf(metric string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
 	for _, h := range s.series {
 		if h.metric.MetricName == metric {
-			n++
+			n += 1 + len(h.others)
 		}
 	}
 	return n
@@ -56,14 +56,16 @@ func Point(h *Series, stat alarm.Statistic, from, to int64) alarm.Point {
 func Used(s *Store) (used, real int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, h := range s.series {
-		packed := 0
-		for _, b := range h.blocks {
-			packed += blockSize + len(b.data)
-		}
-		real += h.size
-		if floor := seriesSize + packed + cap(h.buckets)*bucketSize; h.size < floor {
-			panic("cloudwatch: a series takes more than what counts for it")
+	for _, head := range s.series {
+		for h := range head.having("") {
+			packed := 0
+			for _, b := range h.blocks {
+				packed += blockSize + len(b.data)
+			}
+			real += h.size
+			if floor := seriesSize + packed + cap(h.buckets)*bucketSize; h.size < floor {
+				panic("cloudwatch: a series takes more than what counts for it")
+			}
 		}
 	}
 	return s.used, real

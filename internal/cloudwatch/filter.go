@@ -29,7 +29,7 @@ type MetricFilter struct {
 	Default *float64
 	// Dimensions has selectors by name. A line without one of them adds nothing.
 	Dimensions map[string]string
-	Unit       string // kept, not used
+	Unit       string // of the metric; empty: None
 }
 
 // Limits of AWS.
@@ -141,7 +141,7 @@ func (s *Store) newFilter(m MetricFilter) (*filter, error) {
 		f.dims = append(f.dims, extracted{name, from})
 	}
 	if len(f.dims) == 0 {
-		f.series = s.find(alarm.Metric{Namespace: m.Namespace, MetricName: m.Metric})
+		f.series = s.find(alarm.Metric{Namespace: m.Namespace, MetricName: m.Metric}).of(f.unit())
 		f.series.held = true
 	}
 	return f, nil
@@ -227,12 +227,15 @@ func (f *filter) of(dims []alarm.Dimension) *Series {
 	k := key(m) // dims are by name
 	h := f.made[k]
 	if h == nil && len(f.made) < maxFilterSeries {
-		h = f.store.find(m)
+		h = f.store.find(m).of(f.unit())
 		h.held = true
 		f.made[k] = h
 	}
 	return h
 }
+
+// unit is the unit of the filter's metric.
+func (f *filter) unit() string { return cmp.Or(f.Unit, noUnit) }
 
 // settle publishes the default for the minutes that have ended by now and in
 // which no line matched.

@@ -140,7 +140,6 @@ type called struct {
 	service *service
 	wire    wire
 	name    string
-	form    string // in Query, what was sent
 	request string // identifies the call
 }
 

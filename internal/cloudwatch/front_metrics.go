@@ -1,6 +1,7 @@
 package cloudwatch
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -258,7 +259,7 @@ func checkText(at where, name, text string, most int) error {
 
 // take puts a datum that was checked into its series.
 func (s *Store) take(namespace string, d *types.MetricDatum, now time.Time) {
-	h := s.fed(namespace, d)
+	h := s.fed(namespace, d).of(cmp.Or(string(d.Unit), noUnit))
 	if d.Timestamp != nil {
 		now = *d.Timestamp
 	}
@@ -284,7 +285,7 @@ func (s *Store) take(namespace string, d *types.MetricDatum, now time.Time) {
 	}
 }
 
-// fed is the series of a datum. The name of one that is known is put together in
+// fed is the head of a datum's series. The name of one that is known is put together in
 // memory that is used again.
 func (s *Store) fed(namespace string, d *types.MetricDatum) *Series {
 	var dims [maxDimensions]alarm.Dimension
@@ -302,7 +303,7 @@ func (s *Store) fed(namespace string, d *types.MetricDatum) *Series {
 	return s.find(m)
 }
 
-// getMetricStatistics gives one metric's statistics by period.
+// getMetricStatistics gives one metric's statistics by period, each unit's by itself.
 func (s *Store) getMetricStatistics(in *api.GetMetricStatisticsInput) (*api.GetMetricStatisticsOutput, error) {
 	switch {
 	case in.Namespace == nil:
@@ -353,41 +354,47 @@ func (s *Store) getMetricStatistics(in *api.GetMetricStatisticsInput) (*api.GetM
 	if span.points > maxStatistics {
 		return nil, invalidCombination("you have requested up to %d datapoints, which exceeds the limit of %d: ask for less time, or a longer Period", span.points, maxStatistics)
 	}
-	h := s.look(alarm.Metric{Namespace: *in.Namespace, MetricName: *in.MetricName, Dimensions: fromDimensions(in.Dimensions)})
+	head := s.look(alarm.Metric{Namespace: *in.Namespace, MetricName: *in.MetricName, Dimensions: fromDimensions(in.Dimensions)})
 	out := &api.GetMetricStatisticsOutput{Label: in.MetricName, Datapoints: []types.Datapoint{}}
 	for n := range span.points {
 		from := span.at(n)
-		point := types.Datapoint{Timestamp: aws.Time(time.Unix(from, 0).UTC()), Unit: types.StandardUnitNone}
-		found := false
-		for _, stat := range stats {
-			p := h.point(stat, from, from+span.period)
-			if !p.Present {
-				continue
+		for h := range head.having(string(in.Unit)) {
+			if point, found := h.datapoint(stats, from, from+span.period); found {
+				out.Datapoints = append(out.Datapoints, point)
 			}
-			found = true
-			switch stat.String() {
-			case "SampleCount":
-				point.SampleCount = aws.Float64(p.Value)
-			case "Average":
-				point.Average = aws.Float64(p.Value)
-			case "Sum":
-				point.Sum = aws.Float64(p.Value)
-			case "Minimum":
-				point.Minimum = aws.Float64(p.Value)
-			case "Maximum":
-				point.Maximum = aws.Float64(p.Value)
-			default:
-				if point.ExtendedStatistics == nil {
-					point.ExtendedStatistics = map[string]float64{}
-				}
-				point.ExtendedStatistics[stat.String()] = p.Value
-			}
-		}
-		if found {
-			out.Datapoints = append(out.Datapoints, point)
 		}
 	}
 	return out, nil
+}
+
+// datapoint is what there is in [from, to), by these statistics.
+func (h *Series) datapoint(stats []alarm.Statistic, from, to int64) (point types.Datapoint, found bool) {
+	for _, stat := range stats {
+		p := h.point(stat, from, to)
+		if !p.Present {
+			continue
+		}
+		found = true
+		switch stat.String() {
+		case "SampleCount":
+			point.SampleCount = aws.Float64(p.Value)
+		case "Average":
+			point.Average = aws.Float64(p.Value)
+		case "Sum":
+			point.Sum = aws.Float64(p.Value)
+		case "Minimum":
+			point.Minimum = aws.Float64(p.Value)
+		case "Maximum":
+			point.Maximum = aws.Float64(p.Value)
+		default:
+			if point.ExtendedStatistics == nil {
+				point.ExtendedStatistics = map[string]float64{}
+			}
+			point.ExtendedStatistics[stat.String()] = p.Value
+		}
+	}
+	point.Timestamp, point.Unit = aws.Time(time.Unix(from, 0).UTC()), types.StandardUnit(h.unit)
+	return point, found
 }
 
 // listMetrics lists what ever had data.
@@ -416,7 +423,7 @@ func (s *Store) listMetrics(in *api.ListMetricsInput) (*api.ListMetricsOutput, e
 	}
 	var found []*Series
 	for _, k := range slices.Sorted(maps.Keys(s.series)) {
-		if h := s.series[k]; h.fed && asked(in, h.metric) && (in.RecentlyActive == "" || h.after(since)) {
+		if h := s.series[k]; h.fedWith("") && asked(in, h.metric) && (in.RecentlyActive == "" || h.after(since)) {
 			found = append(found, h)
 		}
 	}
@@ -453,8 +460,8 @@ func asked(in *api.ListMetricsInput, m alarm.Metric) bool {
 	return true
 }
 
-// after says whether there is data from that second on.
+// after says whether the metric has data from that second on.
 func (h *Series) after(second int64) bool {
-	start, ok := h.newest()
+	start, ok := h.newestOf()
 	return ok && start >= second
 }

@@ -145,6 +145,8 @@ func checkQueries(queries []alarm.MetricDataQuery) error {
 			return validation("the parameter %sMetricStat is required, or Expression", at)
 		case q.MetricStat != nil && q.Expression != "":
 			return validation("%sMetricStat and Expression: give one of them", at)
+		case q.MetricStat != nil && q.MetricStat.Unit != "" && !slices.Contains(types.StandardUnit("").Values(), types.StandardUnit(q.MetricStat.Unit)):
+			return validation("%sMetricStat.Unit is %q, which is no unit", at, short(q.MetricStat.Unit))
 		}
 		known[q.Id] = true
 	}
@@ -171,7 +173,7 @@ func (s *Store) queryPoints(all []alarm.MetricDataQuery, wanted int, in *api.Get
 		if err != nil {
 			return nil, 0, false, err
 		}
-		return s.look(m.Metric).points(stat, span), span.period, false, nil
+		return s.look(m.Metric).points(m.Unit, stat, span), span.period, false, nil
 	}
 	judged := alarm.Alarm{AlarmName: "query", Metrics: needed(all, wanted), EvaluationPeriods: 1, ComparisonOperator: "GreaterThanThreshold"}
 	c, err := judged.Compile()
@@ -192,7 +194,7 @@ func (s *Store) queryPoints(all []alarm.MetricDataQuery, wanted int, in *api.Get
 	inputs := make([][]alarm.Point, len(c.Inputs))
 	for i, input := range c.Inputs {
 		inputs[i] = make([]alarm.Point, span.points)
-		for _, p := range s.look(input.Metric).points(input.Statistic, span) {
+		for _, p := range s.look(input.Metric).points(input.Unit, input.Statistic, span) {
 			inputs[i][(p.at-span.from)/span.period] = alarm.Point{Value: p.value, Present: true}
 		}
 	}
@@ -206,16 +208,16 @@ func (s *Store) queryPoints(all []alarm.MetricDataQuery, wanted int, in *api.Get
 	return found, span.period, partial, nil
 }
 
-// points is what there is in the periods of span, oldest first. What takes time is
-// the data, not how long a time is asked for.
-func (h *Series) points(stat alarm.Statistic, span span) (found []foundPoint) {
+// points is what there is of that unit, or of every one, in the periods of span, oldest
+// first. What takes time is the data, not how long a time is asked for.
+func (h *Series) points(unit string, stat alarm.Statistic, span span) (found []foundPoint) {
 	for at := span.from; ; at += span.period {
-		start, ok := h.next(at)
+		start, ok := h.nextOf(unit, at)
 		if !ok || start >= span.at(span.points) {
 			return found
 		}
 		at += floor(start-at, span.period)
-		if p := h.point(stat, at, at+span.period); p.Present {
+		if p := h.pointOf(unit, stat, at, at+span.period); p.Present {
 			found = append(found, foundPoint{at, p.Value})
 		}
 	}

@@ -67,7 +67,7 @@ func TestEveryProtocolCarriesTheSame(t *testing.T) {
 		s.set(minute(2))
 		_, err := s.cw.PutMetricData(ctx, &api.PutMetricDataInput{Namespace: aws.String("shop & <sons>"), MetricData: []types.MetricDatum{
 			{MetricName: aws.String("Latency"), Dimensions: dims("a", "1 2+3%&=", "b", "<&>\"'"), Timestamp: &at, Values: []float64{0.125, 1e-9, 3e20}, Counts: []float64{1, 2, 3}, Unit: "Seconds"},
-			{MetricName: aws.String("Latency"), Dimensions: dims("b", "<&>\"'", "a", "1 2+3%&="), Timestamp: &at, StorageResolution: aws.Int32(1),
+			{MetricName: aws.String("Latency"), Dimensions: dims("b", "<&>\"'", "a", "1 2+3%&="), Timestamp: &at, StorageResolution: aws.Int32(1), Unit: "Seconds",
 				StatisticValues: &types.StatisticSet{SampleCount: aws.Float64(2), Sum: aws.Float64(-3), Minimum: aws.Float64(-2), Maximum: aws.Float64(-1)}},
 		}})
 		require.NoError(t, err)
@@ -85,6 +85,7 @@ func TestEveryProtocolCarriesTheSame(t *testing.T) {
 		assert.True(t, p.Timestamp.Equal(at), "%v", p.Timestamp)
 		assert.Equal(t, []float64{-2, 3e20, 8}, []float64{*p.Minimum, *p.Maximum, *p.SampleCount})
 		assert.Nil(t, p.Sum)
+		assert.Equal(t, types.StandardUnitSeconds, p.Unit)
 
 		put := &api.PutMetricAlarmInput{AlarmName: aws.String("slow: 遅い & <late>"), AlarmDescription: aws.String("line\nbreak\ttab"), Metrics: []types.MetricDataQuery{
 			{Id: aws.String("e"), Expression: aws.String("m*2"), ReturnData: aws.Bool(true)},

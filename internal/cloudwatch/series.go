@@ -15,18 +15,23 @@ const (
 	high     = 1
 )
 
-// A Series is the data of one metric, by time: a few of the newest buckets as they
-// came, the older ones packed in blocks.
+// A Series is the data of one metric that has one unit, by time: a few of the newest
+// buckets as they came, the older ones packed in blocks. Most metrics have one unit:
+// the store has the series of the unit that came first, by the metric's name. It is the
+// head of those of other units.
 type Series struct {
 	store   *Store
 	metric  alarm.Metric
-	blocks  []block  // by start, before the buckets
-	rolled  int      // how many of the blocks have no seconds any more
-	buckets []bucket // by start
-	fed     bool     // ever had data
-	held    bool     // somebody keeps a pointer: it must stay where it is
-	watched []*input // of alarms
-	spreads []spread // memory for new buckets
+	unit    string    // empty: none came yet
+	head    *Series   // itself, of most
+	others  []*Series // of a head: those of other units, by unit
+	blocks  []block   // by start, before the buckets
+	rolled  int       // how many of the blocks have no seconds any more
+	buckets []bucket  // by start
+	fed     bool      // ever had data
+	held    bool      // somebody keeps a pointer: it must stay where it is
+	watched []*input  // of alarms; the head's are those of every unit
+	spreads []spread  // memory for new buckets
 	spare   []alarm.ValueCount
 	size    int // bytes that count for the store's budget
 }
@@ -194,9 +199,7 @@ func (h *Series) at(second, resolution int64) (b *bucket, block int) {
 	if start < last.start-keepSeconds {
 		start = floor(start, standard)
 	}
-	for _, in := range h.watched {
-		in.spoil(start)
-	}
+	h.spoil(start)
 	if start == last.start {
 		return last, -1
 	}
@@ -233,10 +236,17 @@ func (h *Series) append(start int64) *bucket {
 	h.buckets = h.buckets[:n+1]
 	b := &h.buckets[n]
 	b.start, b.count = start, 0
-	for _, in := range h.watched { // an evaluation may be ahead of the data
-		in.spoil(start)
-	}
+	h.spoil(start) // an evaluation may be ahead of the data
 	return b
+}
+
+// spoil is told that there will be data at that second.
+func (h *Series) spoil(second int64) {
+	for _, in := range h.head.watched {
+		if in.unit == "" || in.unit == h.unit {
+			in.spoil(second)
+		}
+	}
 }
 
 // grew counts memory for the store's budget; it may be below zero.
@@ -282,15 +292,8 @@ func (h *Series) next(second int64) (start int64, ok bool) {
 
 // point sums up what lies in [from, to), in Unix seconds.
 func (h *Series) point(stat alarm.Statistic, from, to int64) alarm.Point {
-	found := h.buckets[h.first(from):]
-	for n := range found {
-		if found[n].start >= to {
-			found = found[:n]
-			break
-		}
-	}
-	packed := len(h.blocks) > 0 && h.blocks[len(h.blocks)-1].last >= from
-	if !packed {
+	found := h.recent(from, to)
+	if !h.packedSince(from) {
 		switch len(found) {
 		case 0:
 			return alarm.Point{}
@@ -300,7 +303,29 @@ func (h *Series) point(stat alarm.Statistic, from, to int64) alarm.Point {
 	}
 	window := &h.store.window
 	window.Reset()
-	if packed {
+	h.gather(window, stat, from, to, found)
+	return pointIn(window, stat)
+}
+
+// recent is the buckets that lie in [from, to) and are not packed.
+func (h *Series) recent(from, to int64) []bucket {
+	found := h.buckets[h.first(from):]
+	for n := range found {
+		if found[n].start >= to {
+			return found[:n]
+		}
+	}
+	return found
+}
+
+// packedSince says whether any packed bucket begins then or later.
+func (h *Series) packedSince(from int64) bool {
+	return len(h.blocks) > 0 && h.blocks[len(h.blocks)-1].last >= from
+}
+
+// gather adds what lies in [from, to) to a window; recent is what of it is not packed.
+func (h *Series) gather(window *alarm.Distribution, stat alarm.Statistic, from, to int64, recent []bucket) {
+	if h.packedSince(from) {
 		i, _ := slices.BinarySearchFunc(h.blocks, from, func(b block, from int64) int { return cmp.Compare(b.last, from) })
 		for ; i < len(h.blocks) && h.blocks[i].first < to; i++ {
 			inside := h.contents(&h.blocks[i])
@@ -310,9 +335,12 @@ func (h *Series) point(stat alarm.Statistic, from, to int64) alarm.Point {
 			}
 		}
 	}
-	for n := range found {
-		putInto(window, stat, found[n].samples(&h.store.one))
+	for n := range recent {
+		putInto(window, stat, recent[n].samples(&h.store.one))
 	}
+}
+
+func pointIn(window *alarm.Distribution, stat alarm.Statistic) alarm.Point {
 	if window.Count == 0 {
 		return alarm.Point{}
 	}

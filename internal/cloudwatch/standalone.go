@@ -104,9 +104,14 @@ func (v *Standalone) Now() time.Time { return v.clock.now() }
 
 // renew begins with an empty store.
 func (v *Standalone) renew() {
-	s := NewStore(Options{Now: v.clock.now, Changed: v.options.Changed, Acted: v.act})
-	v.present.Store(&standaloneStore{s, s.Handler()})
+	s := NewStore(Options{Now: v.clock.now, Changed: v.options.Changed, Acted: v.act, SNS: SNSOptions{Wait: v.clock.wait}})
+	if old := v.present.Swap(&standaloneStore{s, s.Handler()}); old != nil {
+		old.Close()
+	}
 }
+
+// Close ends the deliveries of SNS that are under way, as Serve does at its end.
+func (v *Standalone) Close() { v.Store().Close() }
 
 // act tells of an action, and notes it while the clock is moved.
 func (v *Standalone) act(a Action) {
@@ -133,8 +138,10 @@ func (v *Standalone) gathered(begin bool) (acts []Action, more int) {
 }
 
 // Serve answers calls on the listener, and evaluates alarms, until ctx ends; then it
-// gives calls under way 2 s, closes all connections and returns nil.
+// gives calls under way 2 s, closes all connections, ends deliveries of SNS and returns
+// nil.
 func (v *Standalone) Serve(ctx context.Context, listener net.Listener) error {
+	defer v.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	server := &http.Server{
 		Handler:           v.Handler(),

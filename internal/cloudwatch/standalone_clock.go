@@ -15,9 +15,11 @@ type calendar struct {
 	speed float64 // seconds for each second of the wall; 0: it stands still
 
 	mu    sync.Mutex
-	base  time.Time // the date at since
-	since time.Time // of the wall
-	held  bool      // it stands still while it is moved by hand
+	base  time.Time       // the date at since
+	since time.Time       // of the wall
+	held  bool            // it stands still while it is moved by hand
+	moved context.Context // ends when it is moved by hand the next time
+	move  context.CancelFunc
 }
 
 // rebase is how much of the wall's time is multiplied at most: far less than what a
@@ -25,7 +27,9 @@ type calendar struct {
 const rebase = time.Hour
 
 func newCalendar(start time.Time, speed float64) *calendar {
-	return &calendar{speed: speed, base: start.UTC().Round(0), since: clock.Wall()}
+	c := &calendar{speed: speed, base: start.UTC().Round(0), since: clock.Wall()}
+	c.moved, c.move = context.WithCancel(context.Background())
+	return c
 }
 
 func (c *calendar) now() time.Time {
@@ -61,6 +65,8 @@ func (c *calendar) set(to time.Time) {
 	defer c.mu.Unlock()
 	if to.After(c.base) {
 		c.base = to
+		c.move()
+		c.moved, c.move = context.WithCancel(context.Background())
 	}
 }
 
@@ -78,4 +84,26 @@ func (c *calendar) sleep(ctx context.Context, d time.Duration) {
 	}
 	// A wait too short to be worth it would only keep a processor busy.
 	_ = clock.Sleep(ctx, max(time.Duration(float64(d)/c.speed), time.Millisecond))
+}
+
+// wait waits for d of its own time to pass, by itself or because it is moved. It returns
+// early, with the reason, when ctx ends.
+func (c *calendar) wait(ctx context.Context, d time.Duration) error {
+	until := c.now().Add(d)
+	for {
+		c.mu.Lock()
+		left, moved := until.Sub(c.read()), c.moved
+		c.mu.Unlock()
+		if left <= 0 {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		nap, wake := context.WithCancel(ctx)
+		stop := context.AfterFunc(moved, wake)
+		c.sleep(nap, left)
+		stop()
+		wake()
+	}
 }

@@ -183,7 +183,7 @@ func (v *Standalone) state() standaloneState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range s.series {
-		if h.fed { // others are only watched
+		if h.fedWith("") { // others are only watched
 			out.Metrics++
 		}
 	}

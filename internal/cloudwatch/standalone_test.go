@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,6 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	snsapi "github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -39,6 +42,7 @@ func startStandalone(t *testing.T, o StandaloneOptions) *Standalone {
 	}
 	v, err := NewStandalone(o)
 	require.NoError(t, err)
+	t.Cleanup(v.Close)
 	return v
 }
 
@@ -233,6 +237,87 @@ func TestStandaloneClock(t *testing.T) {
 		time.Sleep(time.Second)
 		assert.Equal(t, now.Add(time.Second+time.Hour), c.now())
 	})
+}
+
+func TestStandaloneClockIsWaitedFor(t *testing.T) {
+	for _, speed := range []float64{0, 1, 60} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCalendar(standaloneStart, speed)
+			var done atomic.Bool
+			ctx, cancel := context.WithCancel(t.Context())
+			var work sync.WaitGroup
+			work.Go(func() {
+				assert.NoError(t, c.wait(ctx, 20*time.Second))
+				done.Store(true)
+				assert.ErrorIs(t, c.wait(ctx, time.Hour), context.Canceled)
+			})
+			synctest.Wait()
+			c.set(c.hold().Add(19 * time.Second))
+			c.release()
+			synctest.Wait()
+			assert.False(t, done.Load())
+			if speed == 0 {
+				time.Sleep(100 * time.Hour)
+				synctest.Wait()
+				assert.False(t, done.Load(), "nothing moved it")
+				c.set(c.hold().Add(time.Second))
+				c.release()
+			} else {
+				time.Sleep(time.Duration(float64(time.Second)/speed) + 2*time.Millisecond)
+			}
+			synctest.Wait()
+			assert.True(t, done.Load())
+			cancel()
+			work.Wait()
+		})
+	}
+}
+
+// SNS tries again when 20 s of this clock have passed, and not after its end.
+func TestStandaloneDelivers(t *testing.T) {
+	v := startStandalone(t, StandaloneOptions{})
+	tried := make(chan time.Time, 10)
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		tried <- v.Now()
+	}))
+	defer hook.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	served := make(chan error, 1)
+	go func() { served <- v.Serve(ctx, listener) }()
+	client := snsapi.New(snsapi.Options{BaseEndpoint: aws.String("http://" + listener.Addr().String()), Region: region, Credentials: madeUp()})
+	subscribe := func() *Store {
+		topic, err := client.CreateTopic(t.Context(), &snsapi.CreateTopicInput{Name: aws.String("on-call")})
+		require.NoError(t, err)
+		_, err = client.Subscribe(t.Context(), &snsapi.SubscribeInput{TopicArn: topic.TopicArn, Protocol: aws.String("http"), Endpoint: &hook.URL})
+		require.NoError(t, err)
+		return v.Store()
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	first := subscribe()
+	assert.Equal(t, v.Now(), <-tried)
+	for again := false; !again; {
+		select {
+		case at := <-tried:
+			assert.GreaterOrEqual(t, at.Sub(standaloneStart), 20*time.Second)
+			again = true
+		default: // the answer to the first attempt may be on its way still
+			ask(t, v, http.MethodPost, "/_rehearsal/advance", `{"by": "1s"}`, new(standaloneMoved))
+		}
+	}
+	require.Error(t, first.Flush(ended), "there are more attempts to come")
+	ask(t, v, http.MethodPost, "/_rehearsal/reset", "", new(standaloneState))
+	require.NoError(t, first.Flush(ended), "what was forgotten is not delivered")
+	second := subscribe()
+	<-tried
+	require.Error(t, second.Flush(ended))
+	cancel()
+	require.NoError(t, <-served)
+	require.NoError(t, second.Flush(ended), "nothing is under way at its end")
 }
 
 func TestStandaloneReset(t *testing.T) {

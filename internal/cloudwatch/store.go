@@ -50,7 +50,7 @@ type Store struct {
 	acted   func(Action)
 
 	mu        sync.Mutex
-	series    map[string]*Series // by key
+	series    map[string]*Series // the heads, by key
 	retention int64              // seconds of data that the alarms need, behind a series' newest
 	keep      int64              // seconds of data that are kept: more, as far as memory reaches
 	used      int                // bytes of the metrics' data, about
@@ -118,12 +118,18 @@ func (s *Store) time() time.Time {
 	return time.Unix(newest, 0).UTC()
 }
 
-// Series is the metric with that namespace, name and dimensions (in any order),
-// made when new. Keep it: finding it costs more than adding to it.
+// Series is the metric with that namespace, name and dimensions (in any order), of the
+// unit None, made when new. Keep it: finding it costs more than adding to it.
 func (s *Store) Series(namespace, metric string, dims ...alarm.Dimension) *Series {
+	return s.SeriesIn(noUnit, namespace, metric, dims...)
+}
+
+// SeriesIn is Series for a unit of CloudWatch, such as Count: samples of other units
+// are kept apart.
+func (s *Store) SeriesIn(unit, namespace, metric string, dims ...alarm.Dimension) *Series {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := s.find(alarm.Metric{Namespace: namespace, MetricName: metric, Dimensions: dims})
+	h := s.find(alarm.Metric{Namespace: namespace, MetricName: metric, Dimensions: dims}).of(unit)
 	h.held = true
 	return h
 }
@@ -153,18 +159,31 @@ func (s *Store) advance(h *Series, start int64) {
 func (s *Store) sweep(except *Series) {
 	s.swept = s.newest
 	for k, h := range s.series {
-		newest, ok := h.newest()
-		if ok {
-			h.forget(newest)
+		if len(h.others) > 0 {
+			h.others = slices.DeleteFunc(h.others, func(o *Series) bool { return s.outdated(o, except) })
 		}
-		if h != except && !h.held && len(h.watched) == 0 && ok && newest < s.newest-s.keep {
-			s.used -= h.size
+		if s.outdated(h, except) {
 			delete(s.series, k)
 		}
 	}
 	if s.used <= s.budget-s.budget/8 {
 		s.patience = s.budget
 	}
+}
+
+// outdated drops what is too old of one series, and says whether that was all of it
+// and nobody needs it; then its memory is no longer counted. Without any data it is what
+// an alarm looked at that was deleted.
+func (s *Store) outdated(h, except *Series) bool {
+	newest, ok := h.newest()
+	if ok {
+		h.forget(newest)
+	}
+	if h == except || h.held || len(h.head.watched) > 0 || len(h.others) > 0 || ok && newest >= s.newest-s.keep {
+		return false
+	}
+	s.used -= h.size
+	return true
 }
 
 // room says whether metrics may take more data from clients.
@@ -176,25 +195,28 @@ func (s *Store) room() error {
 		"and what alarms look at is among it: publish fewer metrics, or give this CloudWatch more memory", len(s.series), s.budget)}
 }
 
-// find is the series of m, made when new.
+// find is the head of m's series, made when new.
 func (s *Store) find(m alarm.Metric) *Series {
 	m, k := sorted(m)
 	h := s.series[k]
 	if h == nil {
 		h = &Series{store: s, metric: m}
+		h.head = h
 		s.series[k] = h
 		h.grew(seriesSize + 2*len(k))
 	}
 	return h
 }
 
-// look is the series of m to be read; an empty one when there is none.
+// look is the head of m's series to be read; an empty one when there is none.
 func (s *Store) look(m alarm.Metric) *Series {
 	m, k := sorted(m)
 	if h := s.series[k]; h != nil {
 		return h
 	}
-	return &Series{store: s, metric: m}
+	h := &Series{store: s, metric: m}
+	h.head = h
+	return h
 }
 
 // sorted is m with its dimensions by name, and its key.

@@ -400,8 +400,7 @@ type xmlWriter struct {
 type xmlElement struct {
 	name string // "": without tags
 	item string // what items of a flattened list are called
-	flat bool
-	key  bool // a map, whose entry is not closed
+	key  bool   // a map, whose entry is not closed
 }
 
 var _ smithy.ShapeSerializer = (*xmlWriter)(nil)

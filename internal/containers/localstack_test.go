@@ -32,6 +32,10 @@ func TestWhatLocalStackCannotJudge(t *testing.T) {
 		{name: "metric math", alarms: []alarm.Alarm{errorRate()}, want: "metric math"},
 		{name: "a percentile", alarms: []alarm.Alarm{levelAlarm("a", elbNamespace, elbResponseTime, "p99", 1, all)}, want: "p99"},
 		{name: "another unit", alarms: []alarm.Alarm{unit(levelAlarm("a", elbNamespace, elbResponseTime, "Average", 1, all), "Milliseconds")}, want: "units"},
+		{name: "a filter's unit", alarms: []alarm.Alarm{unit(levelAlarm("a", "Shop", "ErrorCount", "Sum", 1), "Count")},
+			filter: func(f *stage.MetricFilter) { f.Pattern, f.Unit = "", "Count" }},
+		{name: "not a filter's unit", alarms: []alarm.Alarm{unit(levelAlarm("a", "Shop", "ErrorCount", "Sum", 1), "None")}, want: "units",
+			filter: func(f *stage.MetricFilter) { f.Pattern, f.Unit = "", "Count" }},
 		{name: "a pattern", alarms: []alarm.Alarm{levelAlarm("a", "Shop", "ErrorCount", "Sum", 1)}, want: `"shop-errors" feeds it, and in LocalStack every line`},
 		{name: "every line", alarms: []alarm.Alarm{levelAlarm("a", "Shop", "ErrorCount", "Sum", 1)}, filter: func(f *stage.MetricFilter) { f.Pattern = "" }},
 		{

@@ -1,6 +1,7 @@
 package containers
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -120,7 +121,7 @@ func needs(s *stage.Setup, a *alarm.Alarm) (all []need) {
 	if a.ExtendedStatistic != "" {
 		add(percentiles, "its statistic is %s", a.ExtendedStatistic)
 	}
-	if a.Unit != "" && a.Unit != publishedUnit(a) {
+	if a.Unit != "" && slices.ContainsFunc(publishedUnits(s, a), func(unit string) bool { return unit != a.Unit }) {
 		add(unitsApart, "its unit is %s", a.Unit)
 	}
 	for _, f := range s.Monitoring.Filters {
@@ -199,12 +200,18 @@ func doubt(by string, s *stage.Setup, a *alarm.Alarm) string {
 	return ""
 }
 
-// publishedUnit is the unit of the metric as it is published.
-func publishedUnit(a *alarm.Alarm) string {
-	if a.Namespace == elbNamespace || a.Namespace == ecsNamespace {
-		return string(monitorUnit(a.MetricName))
+// publishedUnits is the units of the metric as it is published: by the stage, or by
+// metric filters.
+func publishedUnits(s *stage.Setup, a *alarm.Alarm) (units []string) {
+	for _, f := range s.Monitoring.Filters {
+		if f.Namespace == a.Namespace && f.Metric == a.MetricName {
+			units = append(units, cmp.Or(f.Unit, "None"))
+		}
 	}
-	return "None" // of a metric filter
+	if len(units) == 0 {
+		units = append(units, alarm.PublishedUnit(a.Namespace, a.MetricName))
+	}
+	return units
 }
 
 // moreDimensions says whether one has all dimensions of the other, and others too.

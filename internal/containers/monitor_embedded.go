@@ -27,6 +27,7 @@ func newEmbeddedJudge(o monitorOptions) (*embeddedJudge, error) {
 	j := &embeddedJudge{options: o}
 	j.store = cloudwatch.NewStore(cloudwatch.Options{
 		Now: func() time.Time { return j.calendar(o.Clock.Now()) },
+		SNS: cloudwatch.SNSOptions{Wait: func(ctx context.Context, d time.Duration) error { return j.wait(ctx, o.Clock.Now()+d) }},
 		Changed: func(t cloudwatch.Transition) {
 			o.History.Record(stage.Event{Kind: stage.Changed, Alarm: &stage.AlarmChange{Name: t.Name, From: t.From, To: t.To, Reason: t.Reason}})
 		},
@@ -49,11 +50,8 @@ func (j *embeddedJudge) calendar(at time.Duration) time.Time { return j.options.
 func (j *embeddedJudge) run(ctx context.Context, publish func(context.Context) error) error {
 	due := j.due(j.options.Clock.Now())
 	for ctx.Err() == nil {
-		if left := due - j.options.Clock.Now(); left > 0 {
-			// However fast time gets meanwhile, this does not oversleep.
-			wall := time.Duration(float64(left) / max(j.options.Pace, 1))
-			_ = clock.Sleep(ctx, max(wall, time.Millisecond))
-			continue
+		if j.wait(ctx, due) != nil {
+			break
 		}
 		if err := publish(ctx); err != nil {
 			return err
@@ -62,6 +60,21 @@ func (j *embeddedJudge) run(ctx context.Context, publish func(context.Context) e
 		due = j.due(due)
 	}
 	return nil
+}
+
+// wait waits until a release time. However fast time gets meanwhile, it does not
+// oversleep.
+func (j *embeddedJudge) wait(ctx context.Context, until time.Duration) error {
+	for {
+		left := until - j.options.Clock.Now()
+		if left <= 0 {
+			return nil
+		}
+		wall := time.Duration(float64(left) / max(j.options.Pace, 1))
+		if err := clock.Sleep(ctx, max(wall, time.Millisecond)); err != nil {
+			return err
+		}
+	}
 }
 
 // due is the first instant after a release time at which alarms are evaluated.
@@ -73,5 +86,6 @@ func (j *embeddedJudge) due(after time.Duration) time.Duration {
 }
 
 func (j *embeddedJudge) close(ctx context.Context, publish func(context.Context) error) error {
+	defer j.store.Close()
 	return errors.Join(publish(ctx), j.server.Close())
 }

@@ -157,6 +157,25 @@ func TestAnExternalCloudWatchJudgesByItsOwnClock(t *testing.T) {
 	})
 }
 
+func TestAnExternalCloudWatchGetsTheUnitsOfAWS(t *testing.T) {
+	right, wrong := unitAlarms()
+	names := monitorNames()
+	names.Filters[0].Unit = "Count"
+	synctest.Test(t, func(t *testing.T) {
+		f, stop := startForeignCloud(t)
+		defer stop()
+		b := startExternalBenchOf(t, f, &stage.Setup{Monitoring: names, Alarms: append(right, wrong...)})
+		b.serve(3*time.Minute, 500, `{"level": "ERROR"}`)
+		for _, name := range alarmNames(right) {
+			assert.Equal(t, alarm.InAlarm, b.history.AlarmState(name), name)
+		}
+		for _, name := range alarmNames(wrong) {
+			assert.Equal(t, alarm.InsufficientData, b.history.AlarmState(name), name)
+		}
+		assert.NoError(t, b.close(t.Context()))
+	})
+}
+
 func TestAnExternalCloudWatchJudgesCompositeAlarms(t *testing.T) {
 	all := alarm.Dimension{Name: "LoadBalancer", Value: benchBalancer}
 	quick := levelAlarm("quick", elbNamespace, elbTarget5XX, "Sum", 20, all)

@@ -107,6 +107,7 @@ func (m *monitor) putFilters(ctx context.Context) error {
 			LogGroupName: aws.String(cloud.group(f.LogGroup)), FilterName: &f.Name, FilterPattern: &f.Pattern,
 			MetricTransformations: []types.MetricTransformation{{
 				MetricNamespace: aws.String(cloud.namespace(f.Namespace)), MetricName: &f.Metric, MetricValue: &f.Value, DefaultValue: f.Default,
+				Unit: types.StandardUnit(f.Unit),
 			}},
 		})
 		if err != nil {

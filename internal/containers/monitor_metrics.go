@@ -175,7 +175,7 @@ func (d *monitorData) take(epoch time.Time) map[string][]types.MetricDatum {
 				counts[i] = d.values[s][v]
 			}
 			data[s.namespace] = append(data[s.namespace], types.MetricDatum{
-				MetricName: aws.String(s.metric), Dimensions: d.dimensions(s), Unit: monitorUnit(s.metric),
+				MetricName: aws.String(s.metric), Dimensions: d.dimensions(s), Unit: types.StandardUnit(alarm.PublishedUnit(s.namespace, s.metric)),
 				Timestamp: aws.Time(at), Values: values, Counts: counts,
 				StorageResolution: aws.Int32(d.storage),
 			})
@@ -196,14 +196,4 @@ func (d *monitorData) dimensions(s monitorSeries) []types.Dimension {
 		return []types.Dimension{dimension("TargetGroup", s.group), dimension("LoadBalancer", d.names.LoadBalancer)}
 	}
 	return []types.Dimension{dimension("LoadBalancer", d.names.LoadBalancer)}
-}
-
-func monitorUnit(metric string) types.StandardUnit {
-	switch metric {
-	case elbResponseTime:
-		return types.StandardUnitSeconds
-	case ecsCPU, ecsMemory:
-		return types.StandardUnitPercent
-	}
-	return types.StandardUnitCount
 }

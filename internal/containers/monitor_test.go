@@ -208,6 +208,60 @@ func TestMonitorFeedsProductionsAlarms(t *testing.T) {
 	}, alarm.OK, "shop-5xx-rate", "latency", "error lines")
 }
 
+// unitAlarms ask for the unit that AWS publishes in, and for another.
+func unitAlarms() (right, wrong []alarm.Alarm) {
+	all := alarm.Dimension{Name: "LoadBalancer", Value: benchBalancer}
+	group := alarm.Dimension{Name: "TargetGroup", Value: benchGroupA}
+	for _, a := range []struct {
+		namespace, metric, unit string
+		dims                    []alarm.Dimension
+	}{
+		{elbNamespace, elbRequests, "Count", []alarm.Dimension{all}},
+		{elbNamespace, elbTarget5XX, "Count", []alarm.Dimension{all, group}},
+		{elbNamespace, elbResponseTime, "Seconds", []alarm.Dimension{all}},
+		{elbNamespace, elbHealthy, "Count", []alarm.Dimension{all, group}},
+		{"Shop", "ErrorCount", "Count", nil},
+	} {
+		r := levelAlarm(a.metric+" in "+a.unit, a.namespace, a.metric, "Maximum", 0.001, a.dims...)
+		w := levelAlarm(a.metric+" in "+"Bits", a.namespace, a.metric, "Maximum", 0.001, a.dims...)
+		r.Unit, w.Unit = a.unit, "Bits"
+		right, wrong = append(right, r), append(wrong, w)
+	}
+	return right, wrong
+}
+
+func alarmNames(alarms []alarm.Alarm) (names []string) {
+	for _, a := range alarms {
+		names = append(names, a.AlarmName)
+	}
+	return names
+}
+
+func TestMonitorPublishesInTheUnitsOfAWS(t *testing.T) {
+	right, wrong := unitAlarms()
+	for _, metric := range []string{ecsCPU, ecsMemory} {
+		a := levelAlarm(metric, ecsNamespace, metric, "Maximum", 1, alarm.Dimension{Name: "ServiceName", Value: "shop"}, alarm.Dimension{Name: "ClusterName", Value: "production"})
+		a.Unit = "Percent"
+		right = append(right, a)
+	}
+	names := monitorNames()
+	names.Filters[0].Unit = "Count"
+	b := startMonitorBench(t, &stage.Setup{Monitoring: names, Alarms: append(right, wrong...)})
+	b.targets["v1"] = []target{{State: targetHealthy}}
+	b.register("v1")
+	calls := 0
+	b.feed(func() {
+		b.access(access{Version: "v1", Target: "v1-1", FromTarget: true, Status: 500, Response: 300 * time.Millisecond, Weight: 600})
+		if calls++; calls%50 == 1 { // each of them stands for 600
+			b.line("v1", "v1-1", `{"level": "ERROR", "msg": "no"}`)
+		}
+	}, alarm.InAlarm, alarmNames(right)...)
+	for _, name := range alarmNames(wrong) {
+		assert.False(t, b.embedded().Fed(name), name)
+		assert.Equal(t, alarm.InsufficientData, b.history.AlarmState(name), name)
+	}
+}
+
 func TestMonitorThatCannotPublishIsLost(t *testing.T) {
 	b := newMonitorBench(t, errorRate())
 	b.access(access{Version: "v1", Target: "v1-1", FromTarget: true, Status: 200, Weight: math.NaN()}) // CloudWatch takes no NaN

@@ -1,6 +1,7 @@
 package project
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,29 +35,36 @@ func (p *Project) Fed(a alarm.Alarm) (missing []string) {
 		return nil
 	}
 	for _, in := range c.Inputs {
-		if why := p.unfed(in.Metric); why != "" {
+		if why := p.unfed(in.Metric, in.Unit); why != "" {
 			missing = append(missing, why)
 		}
 	}
 	return missing
 }
 
-// unfed is the metric and why nothing publishes it; "" when something does.
-func (p *Project) unfed(m alarm.Metric) string {
+// unfed is the metric and why nothing publishes it with that unit (empty: any); "" when
+// something does.
+func (p *Project) unfed(m alarm.Metric, unit string) string {
 	name := m.Namespace + " " + m.MetricName
 	var by [][]string // the sets of dimensions that it is published by
+	var in []string   // the units that it is published in
 	for _, e := range published {
 		if e.namespace == m.Namespace && slices.Contains(e.metrics, m.MetricName) {
 			by = e.by
+			in = append(in, alarm.PublishedUnit(m.Namespace, m.MetricName))
 		}
 	}
 	for _, f := range p.Setup.Monitoring.Filters {
 		if f.Namespace == m.Namespace && f.Metric == m.MetricName {
 			by = append(by, nil)
+			in = append(in, cmp.Or(f.Unit, "None"))
 		}
 	}
 	if by == nil {
 		return name
+	}
+	if unit != "" && !slices.Contains(in, unit) {
+		return fmt.Sprintf("%s in %s (the staging copy publishes it in %s, as AWS does)", name, unit, strings.Join(in, " and "))
 	}
 	var has []string
 	for _, d := range m.Dimensions {

@@ -408,6 +408,8 @@ func TestAMistakeInAnotherFileIsToldWithThatFile(t *testing.T) {
 			`metric filter 1 ("shop-errors") reads the log group "/ecs/store", and the service writes to "/ecs/shop": see monitoring in rehearsal.yaml`},
 		{"filters: no value", "metric-filters.json", `"metricValue": "1"`, `"metricValue": "one"`, "{\n            \"filterName\"",
 			`metric filter 1 ("shop-errors"): the metricValue "one" is neither a number nor a selector such as $.bytes`},
+		{"filters: no unit", "metric-filters.json", `"metricValue": "1"`, `"metricValue": "1", "unit": "Errors"`, "{\n            \"filterName\"",
+			`metric filter 1 ("shop-errors"): the unit "Errors" is none of CloudWatch's, such as Count or Seconds`},
 		{"filters: no metric", "metric-filters.json", `"metricName": "ErrorCount",`, ``, "{\n            \"filterName\"", `metric filter 1 ("shop-errors") needs a metricName and a metricNamespace`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -515,6 +517,14 @@ func TestSeveralFiltersAreToldEachWithItsLine(t *testing.T) {
 	assert.Contains(t, got[2], `metric-filters.json:5: metric filter 4: filterName must not be a JSON number`)
 }
 
+func TestTheUnitOfAMetricFilterArrives(t *testing.T) {
+	p := copied(t)
+	p.change("metric-filters.json", `"metricValue": "1"`, `"metricValue": "1", "unit": "Count"`)
+	got, err := project.Load(t.Context(), filepath.Join(p.dir, "rehearsal.yaml"))
+	require.NoError(t, err)
+	assert.Equal(t, "Count", got.Setup.Monitoring.Filters[0].Unit)
+}
+
 func TestAnAlarmThatNothingFeeds(t *testing.T) {
 	p := load(t)
 	dims := func(pairs ...string) (all []alarm.Dimension) {
@@ -561,6 +571,25 @@ func TestAnAlarmThatNothingFeeds(t *testing.T) {
 			continue
 		}
 		assert.Equal(t, []string{c.want}, p.Fed(a))
+	}
+	p.Setup.Monitoring.Filters = append(p.Setup.Monitoring.Filters, stage.MetricFilter{Namespace: "Shop", Metric: "Bytes", Unit: "Bytes"})
+	for _, c := range []struct{ namespace, metric, unit, want string }{
+		{"AWS/ECS", "CPUUtilization", "Percent", ""},
+		{"AWS/ECS", "CPUUtilization", "Count", "AWS/ECS CPUUtilization in Count (the staging copy publishes it in Percent, as AWS does)"},
+		{"Shop", "ErrorCount", "None", ""},
+		{"Shop", "ErrorCount", "Count", "Shop ErrorCount in Count (the staging copy publishes it in None, as AWS does)"},
+		{"Shop", "Bytes", "Bytes", ""},
+		{"Shop", "Bytes", "None", "Shop Bytes in None (the staging copy publishes it in Bytes, as AWS does)"},
+	} {
+		a := alarm.Alarm{AlarmName: "a", Namespace: c.namespace, MetricName: c.metric, Statistic: "Sum", Unit: c.unit, Period: 60, EvaluationPeriods: 1, Threshold: 1, ComparisonOperator: "GreaterThanThreshold"}
+		if c.namespace == "AWS/ECS" {
+			a.Dimensions = dims("ClusterName", "production", "ServiceName", "shop")
+		}
+		var want []string
+		if c.want != "" {
+			want = []string{c.want}
+		}
+		assert.Equal(t, want, p.Fed(a))
 	}
 }
 

@@ -25,7 +25,7 @@ func (p *Project) Scene(s *alarm.Scene) {
 		s.Notice = h.Interval * time.Duration(h.Unhealthy)
 	}
 	for _, f := range setup.Monitoring.Filters {
-		s.Lines = append(s.Lines, alarm.LineMetric{Namespace: f.Namespace, MetricName: f.Metric, Default: f.Default})
+		s.Lines = append(s.Lines, alarm.LineMetric{Namespace: f.Namespace, MetricName: f.Metric, Unit: f.Unit, Default: f.Default})
 	}
 	if p.Plan != nil {
 		for _, step := range p.Plan.Schedule(setup.Replicas) {

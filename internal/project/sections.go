@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"rehearsal/internal/alarm"
 	"rehearsal/internal/stage"
 )
 
@@ -106,6 +107,7 @@ type jsonFilter struct {
 		MetricNamespace string   `json:"metricNamespace"`
 		MetricValue     string   `json:"metricValue"`
 		DefaultValue    *float64 `json:"defaultValue"`
+		Unit            string   `json:"unit"`
 	} `json:"metricTransformations"`
 }
 
@@ -144,9 +146,12 @@ func (r *reader) filters(file string, data []byte, group string) (out []stage.Me
 			if _, err := strconv.ParseFloat(t.MetricValue, 64); err != nil && (t.MetricValue == "" || t.MetricValue[0] != '$') {
 				wrong(offset, "metric filter %d (%q): the metricValue %q is neither a number nor a selector such as $.bytes", i+1, f.FilterName, t.MetricValue)
 			}
+			if t.Unit != "" && !alarm.IsUnit(t.Unit) {
+				wrong(offset, "metric filter %d (%q): the unit %q is none of CloudWatch's, such as Count or Seconds", i+1, f.FilterName, t.Unit)
+			}
 			out = append(out, stage.MetricFilter{
 				Name: f.FilterName, LogGroup: f.LogGroupName, Pattern: f.FilterPattern,
-				Namespace: t.MetricNamespace, Metric: t.MetricName, Value: t.MetricValue, Default: t.DefaultValue,
+				Namespace: t.MetricNamespace, Metric: t.MetricName, Value: t.MetricValue, Default: t.DefaultValue, Unit: t.Unit,
 			})
 		}
 		offset += len(raw)

@@ -204,7 +204,7 @@ func (l *linter) traffic() {
 			rough(share), count(n), brief(period)), "want a larger first share")
 	}
 	for _, c := range l.watched {
-		need := enoughSamples(c.Alarm)
+		need := math.Ceil(c.Enough())
 		n := l.facts.Rate * c.Period.Seconds()
 		if n < need {
 			l.say(l.watcher(c.Alarm.AlarmName), Error,
@@ -213,20 +213,6 @@ func (l *linter) traffic() {
 				"set the alarm's EvaluateLowSampleCountPercentile to evaluate, or lengthen its period")
 		}
 	}
-}
-
-// enoughSamples is how many samples a percentile alarm needs in a period that it
-// does not ignore: 10/(1-p) for a percentile of one half and above, else 10/p. 0:
-// it ignores none.
-func enoughSamples(a *alarm.Alarm) float64 {
-	p, err := strconv.ParseFloat(strings.TrimPrefix(a.ExtendedStatistic, "p"), 64)
-	if a.EvaluateLowSampleCountPercentile != "ignore" || err != nil || p <= 0 || p >= 100 {
-		return 0
-	}
-	if p >= 50 {
-		return math.Round(1000 / (100 - p))
-	}
-	return math.Round(1000 / p)
 }
 
 // checks must ask what is there.

@@ -131,6 +131,16 @@ func TestFindingsInACanary(t *testing.T) {
 		}, []string{
 			`release.yaml:6: error: the alarm "shop-p99-latency" never goes off: it ignores periods with fewer than 1,000 samples, and 10 requests per second make 600 in 1m; ` +
 				"set the alarm's EvaluateLowSampleCountPercentile to evaluate, or lengthen its period"}},
+		{"plan: shop", "plan: shop", func(f *release.Facts) { // the same as a metric of Metrics
+			f.Rate = 10
+			a := &f.Alarms[1]
+			a.EvaluateLowSampleCountPercentile = "ignore"
+			a.Metrics = []alarm.MetricDataQuery{{Id: "slow", ReturnData: true, MetricStat: &alarm.MetricStat{
+				Metric: alarm.Metric{Namespace: a.Namespace, MetricName: a.MetricName, Dimensions: a.Dimensions}, Period: a.Period, Stat: a.ExtendedStatistic}}}
+			a.Namespace, a.MetricName, a.Dimensions, a.Period, a.ExtendedStatistic = "", "", nil, 0, ""
+		}, []string{
+			`release.yaml:6: error: the alarm "shop-p99-latency" never goes off: it ignores periods with fewer than 1,000 samples, and 10 requests per second make 600 in 1m; ` +
+				"set the alarm's EvaluateLowSampleCountPercentile to evaluate, or lengthen its period"}},
 		{"connection to database", "connection to databse", nil, []string{
 			`release.yaml:8: error: the service has no dependency "databse"; did you mean "database"?`}},
 		{"plan: shop", "plan: shop", func(f *release.Facts) { *f.Smoke = 0 }, []string{

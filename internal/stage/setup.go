@@ -185,6 +185,7 @@ type MetricFilter struct {
 	Metric    string
 	Value     string   // a number, or a selector such as $.bytes
 	Default   *float64 // published for a minute in which lines came but none matched
+	Unit      string   // of the metric, as CloudWatch has it; empty: None
 }
 
 // A Model is what the simulated stage assumes of a healthy service. The figures
