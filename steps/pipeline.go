@@ -167,7 +167,7 @@ func (w *World) answer(ctx context.Context, r pipeline.Request, say func(string)
 	switch r.Verb {
 	case pipeline.AskRelease:
 		return w.answerRelease(ctx, r, say)
-	case pipeline.AskCheck:
+	case pipeline.AskConfirm:
 		return w.answerCheck(ctx, r, say)
 	}
 	say(fmt.Sprintf("the stage of the rehearsal knows no %q: call the same version of rehearse", r.Verb))

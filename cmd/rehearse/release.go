@@ -187,7 +187,7 @@ that the pipeline is rehearsed on.`,
 			if !there {
 				return errors.New("there is no release to confirm: this is for a step of a pipeline that `rehearse pipeline` or a scenario pushes to")
 			}
-			return askDoor(c.Context(), door, pipeline.Request{Verb: pipeline.AskCheck, Version: args[0]}, c.OutOrStdout())
+			return askDoor(c.Context(), door, pipeline.Request{Verb: pipeline.AskConfirm, Version: args[0]}, c.OutOrStdout())
 		},
 	}
 }

@@ -32,7 +32,7 @@ type Verb string
 
 const (
 	AskRelease Verb = "release" // carry out the plan
-	AskCheck   Verb = "check"   // the checks after a release
+	AskConfirm Verb = "confirm" // the checks after a release
 )
 
 // DoorVariable is the variable in a job's environment that says where the door is.
