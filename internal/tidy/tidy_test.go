@@ -37,7 +37,7 @@ var imports = []struct {
 	{"internal/containers", []string{"internal/stage", "internal/alarm", "internal/cloudwatch", "internal/clock"}, "the container stage is a world for the release logic, not a second one"},
 	{"internal/report", []string{"internal/stage", "internal/check", "internal/alarm", "internal/clock", "internal/release"}, "reports only read"},
 	{"internal/project", []string{"internal/alarm", "internal/stage", "internal/release", "internal/check", "internal/containers"}, "it reads what users write and runs nothing"},
-	{"internal/pipeline", nil, "a pipeline runs what a team pushes and knows no stage: what its jobs ask of one goes through the door"},
+	{"internal/pipeline", []string{"internal/clock"}, "a pipeline runs what a team pushes and knows no stage: what its jobs ask of one goes through the door"},
 	{"internal/scaffold", []string{"internal/alarm", "internal/stage", "internal/release", "internal/project", "internal/containers", "internal/ecs"}, "it writes what users go on from, and runs nothing"},
 }
 
