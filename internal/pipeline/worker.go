@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/nektos/act/pkg/model"
@@ -72,6 +74,9 @@ func Worker(ctx context.Context, in io.Reader, out io.Writer) error {
 		return fmt.Errorf("this is for rehearse itself: it reads what to run from its standard input: %w", err)
 	}
 	_ = os.Unsetenv("GORACE") // was for this process; see actRaces
+	// A parent that is gone breaks the pipe, which must not end this process before it
+	// has cleaned up. Ignoring the signal would have the steps ignore it too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	adopt()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
