@@ -23,7 +23,7 @@ func askCloudWatch(t *testing.T, url, version, target, body string) string {
 	r.Header.Set("X-Amz-Target", target)
 	answer, err := http.DefaultClient.Do(r)
 	require.NoError(t, err)
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(answer.Body)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, answer.StatusCode, "%s", text)

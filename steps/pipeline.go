@@ -76,7 +76,7 @@ type push struct {
 
 // push pushes the version to the team's pipeline, with what breaks it laid over, and
 // waits until the pipeline is through.
-func (w *World) push(ctx context.Context, version string, broken func(*project.Pipeline) (folder, key, what string), pass bool) error {
+func (w *World) push(ctx context.Context, version string, broken func(*project.Pipeline) (folder, key, what string), pass bool) (err error) {
 	p := w.suite.Project.Pipeline
 	switch {
 	case p == nil:
@@ -103,11 +103,11 @@ func (w *World) push(ctx context.Context, version string, broken func(*project.P
 		return err
 	}
 	if w.suite.Report != "" {
-		log, err := os.Create(w.suite.pipelineLog(w.spec))
-		if err != nil {
-			return err
+		log, logErr := os.Create(w.suite.pipelineLog(w.spec))
+		if logErr != nil {
+			return logErr
 		}
-		defer log.Close()
+		defer func() { err = errors.Join(err, log.Close()) }()
 		o.Log = log
 	}
 	r, err := pipeline.Run(ctx, o)

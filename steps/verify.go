@@ -112,7 +112,7 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 		specs = slices.DeleteFunc(slices.Clone(specs), func(s *Spec) bool { return slices.Contains(s.Tags, PipelineTag) })
 		v.Specs, v.LeftOut, r.Tags = specs, len(v.Specs)-len(specs), bothTags(r.Tags, "~"+PipelineTag)
 		if len(specs) == 0 {
-			return nil, &InputError{"only pipelines are selected, and they are to be left out: nothing would be verified"}
+			return nil, &InputError{"only pipelines are selected, and they are to be left out: nothing would be verified; have them run by --pipelines (make verify PIPELINES=1)"}
 		}
 	}
 	r.sayParity(v.Parity)

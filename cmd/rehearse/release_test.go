@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"rehearsal/internal/clock"
 )
 
 // planWith is the shop's plan with another window: "" is none.
@@ -129,4 +135,32 @@ func TestAPushToThePipeline(t *testing.T) {
 	assert.Equal(t, 2, status, out)
 	assert.Contains(t, out, "release.yml:")
 	assert.Contains(t, out, `take one of the "needs" out`)
+}
+
+func TestAKilledPipelineLeavesNothingBehind(t *testing.T) {
+	file := shop(t)
+	workflow := filepath.Join(filepath.Dir(file), "pipeline", "shop", ".github", "workflows", "release.yml")
+	mark := filepath.Join(t.TempDir(), "pid")
+	require.NoError(t, os.WriteFile(workflow, []byte("on: push\njobs:\n  hangs:\n    runs-on: ubuntu-latest\n    steps: [{run: \"echo $$ > '"+mark+"'; echo now; sleep 600\"}]\n"), 0o600))
+	scratch := t.TempDir()
+	cmd := exec.Command(rehearse, "pipeline", "v2", "--file", file)
+	cmd.Env = append(os.Environ(), "TMPDIR="+scratch)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && lines.Text() != "hangs | now" {
+		continue
+	}
+	require.NoError(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	pid, err := os.ReadFile(mark)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	require.NoError(t, clock.Poll(ctx, 20*time.Millisecond, func() (bool, error) {
+		left, err := os.ReadDir(scratch)
+		_, running := os.Stat("/proc/" + strings.TrimSpace(string(pid)))
+		return len(left) == 0 && errors.Is(running, os.ErrNotExist), err
+	}), "the worker ends its steps and removes the temporary folder")
 }

@@ -98,7 +98,7 @@ func openDoor(ctx context.Context, dir string, answer func(ctx context.Context, 
 				defer d.done.Done()
 				stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 				defer stop()
-				defer c.Close()
+				defer func() { _ = c.Close() }()
 				d.serve(ctx, c, answer)
 			}()
 		}
@@ -155,7 +155,7 @@ func Ask(ctx context.Context, path string, r Request, out io.Writer) (Answer, er
 	if err != nil {
 		return Answer{}, fmt.Errorf("the stage of the rehearsal does not answer ($%s): %w", DoorVariable, err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
 	if err := json.NewEncoder(c).Encode(r); err != nil {

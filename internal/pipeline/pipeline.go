@@ -46,7 +46,7 @@ type Options struct {
 	Worker    []string      // the command that is Worker
 	Rehearse  string        // the executable that the jobs call as `rehearse`
 	LimitEach time.Duration // of a job without timeout-minutes; 0 is 30 minutes
-	Log       io.Writer     // gets every line of every step; may be nil
+	Log       io.Writer     // gets every line of every step, up to 64 MiB; may be nil
 	Notify    func(Notice)  // may be nil; called by one goroutine
 }
 
@@ -270,6 +270,7 @@ func (o Options) workflow(ctx context.Context, dir string, repo *repository, w *
 		}
 	}
 	ord := order{
+		Scratch: dir,
 		Workdir: at("checkout"), Workflow: w.path, Event: at("event.json"), Cache: at("cache"), GitHub: o.github(r.Push),
 		Env: map[string]string{"REHEARSAL_VERSION": o.Version}, Vars: o.Vars, Labels: w.labels(), Actions: actions, LimitEach: o.LimitEach,
 	}
@@ -314,6 +315,9 @@ func (o Options) work(ctx context.Context, ord order, env []string, w *workflow,
 			endGroup(cmd)
 		}
 	})
+	if o.Log != nil {
+		o.Log = &capped{w: o.Log, left: mostLogged}
+	}
 	l := &listener{options: o, workflow: w, result: r}
 	_ = json.NewEncoder(in).Encode(ord) // where it is gone already, there is no end to be heard of
 	err = l.listen(out)
@@ -423,6 +427,25 @@ func (l *listener) tell(n Notice) {
 	if l.options.Notify != nil {
 		l.options.Notify(n)
 	}
+}
+
+// mostLogged is how much of a workflow's output is written down, in bytes.
+const mostLogged = 64 << 20
+
+// A capped writer leaves out what comes after so many bytes, and says so.
+type capped struct {
+	w    io.Writer
+	left int
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	if c.left <= 0 {
+		return len(p), nil
+	}
+	if c.left -= len(p); c.left <= 0 {
+		p = []byte("... what the jobs printed after this is left out\n")
+	}
+	return c.w.Write(p)
 }
 
 // A tail keeps the last lines that were written to it.

@@ -531,3 +531,48 @@ func TestTheDoorClosesOnThoseInside(t *testing.T) {
 	_, err = os.Stat(filepath.Dir(d.path))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
+
+func TestAStepThatPrintsOneEndlessLineIsEnded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it prints half a gigabyte")
+	}
+	r := runs(t, options(t, code(t, onPush("  talks:\n    runs-on: ubuntu-latest\n    steps: [{run: \"yes | tr -d '\\\\n'\"}]\n"), nil)))
+	assert.Contains(t, r.Inconclusive(), "a line of theirs is longer than 512 MiB")
+}
+
+func TestAWorkflowThatIsTooLong(t *testing.T) {
+	_, err := Run(t.Context(), options(t, code(t, strings.Repeat("# long\n", 200_000), nil)))
+	require.ErrorContains(t, err, "GitHub takes at most 1048576")
+}
+
+func TestOnlySoMuchIsWrittenDown(t *testing.T) {
+	var b bytes.Buffer
+	c := &capped{w: &b, left: 10}
+	for range 5 {
+		n, err := c.Write([]byte("12345\n"))
+		require.NoError(t, err)
+		require.Positive(t, n)
+	}
+	assert.Equal(t, "12345\n... what the jobs printed after this is left out\n", b.String())
+}
+
+func FuzzWorkflows(f *testing.F) {
+	f.Add([]byte(onPush("  a:\n    runs-on: ubuntu-latest\n    steps: [{run: echo}]\n")))
+	f.Add([]byte("on: {push: {branches: ['!a', '**'], tags-ignore: [v*], paths: ['[a-]']}}\njobs: {a: {uses: ./x, needs: [a]}}"))
+	f.Add([]byte("on: [push, &a {b: *a}]\njobs:\n  a: {strategy: {matrix: {x: [1]}}, services: ${{ x }}, container: {image: i}}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		root := t.TempDir()
+		dir := filepath.Join(root, ".github", "workflows")
+		require.NoError(t, os.MkdirAll(dir, 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "ci.yml"), data, 0o600))
+		all, _, err := readWorkflows(root)
+		if err != nil {
+			return
+		}
+		for _, w := range all { // what is right can be asked
+			_, _ = w.triggers(Push{Ref: "refs/heads/main", Files: []string{"a/b", "c"}})
+			_, _ = w.triggers(Push{Ref: "refs/tags/v2"})
+			_, _ = w.obstacles(nil), w.labels()
+		}
+	})
+}

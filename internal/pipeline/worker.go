@@ -7,19 +7,26 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/nektos/act/pkg/model"
 	"github.com/nektos/act/pkg/runner"
 	"github.com/sirupsen/logrus"
+
+	"rehearsal/internal/clock"
 )
 
 // An order is what a worker is told to run: one workflow, for one push.
 type order struct {
+	Scratch   string            `json:"scratch"`  // the folder of all of this; the worker removes it when its parent is gone
 	Workdir   string            `json:"workdir"`  // the pushed commit, checked out
 	Workflow  string            `json:"workflow"` // its file in Workdir
 	Event     string            `json:"event"`    // the file of the event's payload
@@ -67,21 +74,46 @@ func Worker(ctx context.Context, in io.Reader, out io.Writer) error {
 		return fmt.Errorf("this is for rehearse itself: it reads what to run from its standard input: %w", err)
 	}
 	_ = os.Unsetenv("GORACE") // was for this process; see actRaces
+	// A parent that is gone breaks the pipe, which must not end this process before it
+	// has cleaned up. Ignoring the signal would have the steps ignore it too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	adopt()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var alone atomic.Bool // the parent is gone, or wants no more
 	go func() {
 		_, _ = io.Copy(io.Discard, io.MultiReader(dec.Buffered(), in)) // until it is closed
+		alone.Store(true)
 		cancel()
 		endChildren(os.Getpid())
 	}()
 	s := &speaker{enc: json.NewEncoder(out)}
+	go clock.Every(ctx, 100*time.Millisecond, func() {
+		if tooMuch() {
+			s.say(message{Kind: saidBroken, Text: fmt.Sprintf("the steps print more than can be followed: a line of theirs is longer than %d MiB", memoryLimit>>20)})
+			endChildren(os.Getpid())
+			os.Exit(1)
+		}
+	})
 	if err := o.run(ctx, s); err != nil {
 		s.say(message{Kind: saidBroken, Text: err.Error()})
 	}
 	endChildren(os.Getpid())
 	s.say(message{Kind: saidEnd})
+	if alone.Load() {
+		return removeAll(o.Scratch)
+	}
 	return nil
+}
+
+// memoryLimit is how much memory a worker may use, in bytes: act keeps a line until it
+// ends, and a step may never end one.
+const memoryLimit = 512 << 20
+
+func tooMuch() bool {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc > memoryLimit
 }
 
 // A speaker writes messages, from several goroutines.

@@ -34,6 +34,10 @@ func (e *MistakeError) Error() string { return e.Text }
 
 func mistake(format string, args ...any) error { return &MistakeError{fmt.Sprintf(format, args...)} }
 
+// longestWorkflow is how long a workflow file may be, in bytes: GitHub refuses larger
+// ones.
+const longestWorkflow = 1 << 20
+
 const workflowsFolder = ".github/workflows"
 
 // readWorkflows reads and checks every workflow of the code at root. All that is
@@ -62,6 +66,10 @@ func readWorkflows(root string) (all []*workflow, advice []string, err error) {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			return nil, nil, err
+		}
+		if len(data) > longestWorkflow {
+			wrong = append(wrong, mistake("%s:1: the workflow has %d bytes: GitHub takes at most %d", file, len(data), longestWorkflow))
+			continue
 		}
 		found, err := linter.Lint(file, data, project)
 		if err != nil {

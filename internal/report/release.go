@@ -10,7 +10,7 @@ import (
 // Line is an event as people read it while a release goes on: "" for what would be too
 // much, such as all the traffic.
 func Line(e stage.Event) string {
-	text := ""
+	var text string
 	switch e.Kind {
 	case stage.Stepped, stage.Confirmed:
 		text = e.Detail
