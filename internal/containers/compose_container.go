@@ -64,6 +64,21 @@ func memoryLimit(s types.ServiceConfig) int64 {
 	return int64(s.MemLimit)
 }
 
+// reserved is deploy's reservation of memory, in bytes; 0 is none.
+func reserved(s types.ServiceConfig) int64 {
+	if s.Deploy == nil || s.Deploy.Resources.Reservations == nil {
+		return 0
+	}
+	return int64(s.Deploy.Resources.Reservations.MemoryBytes)
+}
+
+func swappiness(s types.ServiceConfig) *int64 {
+	if s.MemSwappiness == 0 { // as compose does: 0 is not said
+		return nil
+	}
+	return new(int64(s.MemSwappiness))
+}
+
 func limits(s types.ServiceConfig) types.Resource {
 	if s.Deploy == nil || s.Deploy.Resources.Limits == nil {
 		return types.Resource{}
@@ -179,7 +194,9 @@ func (c containerSpec) configureHost(host *container.HostConfig, networkName, st
 	if c.memory > 0 && host.MemorySwap == 0 {
 		host.MemorySwap = c.memory // none: a limit that swaps is no limit
 	}
-	host.MemoryReservation = int64(s.MemReservation)
+	host.MemorySwappiness = swappiness(s)
+	host.MemoryReservation = max(int64(s.MemReservation), reserved(s))
+	host.CPUPeriod, host.CPUQuota = s.CPUPeriod, s.CPUQuota
 	host.CPUShares, host.CpusetCpus = s.CPUShares, s.CPUSet
 	if cpus := max(float64(s.CPUS), float64(l.NanoCPUs)); cpus > 0 {
 		host.NanoCPUs = int64(cpus * 1e9)

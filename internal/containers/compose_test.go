@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,7 +65,7 @@ func TestMistakesInAComposeFile(t *testing.T) {
 		"required":       {"services:\n  shop:\n    image: a:${TAG:?say which}\n", []string{":3: ", "say which"}},
 		"no brace":       {"services:\n  shop:\n    image: a:${TAG\n", []string{":3: invalid interpolation format"}},
 		"passed through": {"services:\n  shop:\n    image: a\n    environment:\n      - FROM_THE_SHELL\n", []string{`:5: service "shop": FROM_THE_SHELL has no value`}},
-		"no image":       {"services:\n  shop:\n    build: .\n", []string{`:2: service "shop": it has no image`}},
+		"no image":       {"services:\n  shop:\n    user: me\n", []string{`:2: service "shop" has neither an image nor a build context specified`}},
 		"privileged":     {"services:\n  shop:\n    image: a\n    privileged: true\n", []string{`:4: service "shop": privileged is not supported in a rehearsal: a stage never gets hold of this machine`}},
 		"host network":   {"services:\n  shop:\n    image: a\n    network_mode: host\n", []string{`:4: service "shop": network_mode is not supported`}},
 		"devices":        {"services:\n  shop:\n    image: a\n    devices: ['/dev/kvm:/dev/kvm']\n    dns: 8.8.8.8\n", []string{":4: ", ":5: "}},
@@ -195,7 +197,7 @@ volumes:
 
 func TestEveryFieldOfAServiceIsKnown(t *testing.T) {
 	fields := composeFields(reflect.ValueOf(types.ServiceConfig{}))
-	for _, name := range append(append([]string{}, composeHonoured...), composeIdle...) {
+	for _, name := range append(slices.Collect(maps.Keys(composeIdle)), composeHonoured...) {
 		assert.Contains(t, fields, name, "compose has no such field any more")
 	}
 	assert.Contains(t, fields, "privileged")
