@@ -161,7 +161,7 @@ func completeAsCompose(p *types.Project) {
 			s.Restart = restartOf(*d.RestartPolicy)
 		}
 		if s.Image == "" && s.Build != nil {
-			s.Image = p.Name + "-" + name
+			s.Image = projectImage(p.Name, name)
 		}
 		p.Services[name] = s
 	}

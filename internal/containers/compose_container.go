@@ -204,14 +204,7 @@ func (c containerSpec) configureHost(host *container.HostConfig, networkName, st
 	if pids := max(s.PidsLimit, l.Pids); pids > 0 {
 		host.PidsLimit = &pids
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Ulimits)) {
-		u := s.Ulimits[name]
-		limit := &container.Ulimit{Name: name, Soft: int64(u.Soft), Hard: int64(u.Hard)}
-		if u.Single != 0 {
-			limit.Soft, limit.Hard = int64(u.Single), int64(u.Single)
-		}
-		host.Ulimits = append(host.Ulimits, limit)
-	}
+	host.Ulimits = ulimitsOf(s.Ulimits)
 	host.Tmpfs = tmpfs(s)
 	host.Mounts = volumeMounts(s, stageID)
 	host.PortBindings = network.PortMap{}

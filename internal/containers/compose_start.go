@@ -24,6 +24,7 @@ import (
 // A service is a compose service other than the released one, as it runs.
 type service struct {
 	types.ServiceConfig
+	nth       int // of its replicas, from 1
 	address   netip.Addr
 	container *testcontainers.DockerContainer
 	once      bool // it does its work and ends, and others wait for that
@@ -51,11 +52,12 @@ func (l latch) wait(ctx context.Context) error {
 func (s *Stage) composed() map[string]types.ServiceConfig {
 	all := maps.Clone(map[string]types.ServiceConfig(s.project.Services))
 	delete(all, s.setup.Service)
+	maps.DeleteFunc(all, func(_ string, c types.ServiceConfig) bool { return ComposeReplicas(c) == 0 })
 	for more := true; more; {
 		more = false
 		for name, c := range all {
 			for _, needed := range c.GetDependencies() {
-				if _, have := all[needed]; !have {
+				if _, have := all[needed]; !have && ComposeReplicas(s.project.Services[needed]) > 0 {
 					delete(all, name)
 					more = true
 					break
@@ -70,28 +72,53 @@ func (s *Stage) composed() map[string]types.ServiceConfig {
 func (s *Stage) planServices() error {
 	configs := s.composed()
 	for _, name := range slices.Sorted(maps.Keys(s.project.Services)) {
-		if _, ours := configs[name]; !ours && name != s.setup.Service {
+		if _, ours := configs[name]; !ours && name != s.setup.Service && ComposeReplicas(s.project.Services[name]) > 0 {
 			s.o.Progress(fmt.Sprintf("left out: service %s, which needs %s: the users' requests go straight to the balancer", name, s.setup.Service))
 		}
 	}
 	for name, c := range configs {
-		address, err := s.inside.address()
-		if err != nil {
-			return err
+		for nth := 1; nth <= ComposeReplicas(c); nth++ {
+			address, err := s.inside.address()
+			if err != nil {
+				return err
+			}
+			s.services[replicaKey(name, nth)] = &service{
+				ServiceConfig: c, nth: nth, address: address,
+				started: newLatch(), healthy: newLatch(), completed: newLatch(), exited: newLatch(),
+			}
 		}
-		s.services[name] = &service{
-			ServiceConfig: c, address: address,
-			started: newLatch(), healthy: newLatch(), completed: newLatch(), exited: newLatch(),
+		if _, behind := s.setup.Dependency(name); behind && ComposeReplicas(c) > 1 {
+			s.o.Progress(fmt.Sprintf("service %s: %s calls the first of its %d replicas, through the proxy that failures are injected by", name, s.setup.Service, ComposeReplicas(c)))
 		}
 	}
 	for _, c := range s.project.Services {
 		for name, d := range c.DependsOn {
-			if on := s.services[name]; on != nil && d.Condition == types.ServiceConditionCompletedSuccessfully {
-				on.once = true
+			for _, on := range s.replicasNamed(name) {
+				on.once = on.once || d.Condition == types.ServiceConditionCompletedSuccessfully
 			}
 		}
 	}
 	return nil
+}
+
+// replicaKey is the key of a service's nth replica: of the first, the service's name. No
+// service's name has a #.
+func replicaKey(name string, nth int) string {
+	if nth == 1 {
+		return name
+	}
+	return fmt.Sprintf("%s#%d", name, nth)
+}
+
+// replicasNamed is all containers of a service other than the released one.
+func (s *Stage) replicasNamed(name string) (all []*service) {
+	for nth := 1; ; nth++ {
+		one, ok := s.services[replicaKey(name, nth)]
+		if !ok {
+			return all
+		}
+		all = append(all, one)
+	}
 }
 
 // startServices starts the services, each when what it depends on is as it asks,
@@ -111,6 +138,9 @@ func (s *Stage) startServices(ctx context.Context) error {
 
 func (s *Stage) startService(ctx context.Context, one *service) error {
 	spec := serviceSpec(s.project, one.ServiceConfig)
+	if one.nth > 1 {
+		spec.name = fmt.Sprintf("%s--%d", one.Name, one.nth)
+	}
 	spec.address, spec.aliases = one.address, aliasesOf(one.ServiceConfig)
 	spec.restarts = one.Restart != "" && one.Restart != types.RestartPolicyNo
 	var err error
@@ -119,8 +149,10 @@ func (s *Stage) startService(ctx context.Context, one *service) error {
 	}
 	s.onExit(one.container.ID, func() { s.serviceExited(one, spec.restarts) })
 	for name, d := range one.DependsOn {
-		if err := s.services[name].reached(ctx, d.Condition); err != nil {
-			return err
+		for _, on := range s.replicasNamed(name) {
+			if err := on.reached(ctx, d.Condition); err != nil {
+				return err
+			}
 		}
 	}
 	if s.border != nil { // what it calls while it starts counts, too

@@ -324,8 +324,8 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		{"features missing", "features: ../features", "features: specs", "", "features: there is no specs: want the folder of the *.feature files, or one of them"},
 		{"filters missing", "filters: metric-filters.json", "filters: filters.json", "", "monitoring: there is no file filters.json: want the output of `aws logs describe-metric-filters`"},
 
-		{"version without an image", `  v1: {image: "shop:v1"}`, `  v1: {}`, "", `versions: v1: needs an image`},
-		{"version of nothing", `  v1: {image: "shop:v1"}`, `  v1:`, "", `versions: v1: needs an image`},
+		{"version without an image", `  v1: {image: "shop:v1"}`, `  v1: {}`, "", `versions: v1: needs an image, or a build: the folder to build it from`},
+		{"version of nothing", `  v1: {image: "shop:v1"}`, `  v1:`, "", `versions: v1: needs an image, or a build: the folder to build it from`},
 		{"no replicas", `  v1: {image: "shop:v1"}`, `  v1: {image: "shop:v1", replicas: 0}`, "", `replicas: 0: must be at least 1`},
 		{"unknown failure", "simulated: [{kind: crash at start}]", "simulated: [{kind: crashes at start}]", "",
 			`versions: v2-crashes-at-start: simulated: unknown failure "crashes at start": known are ["crash at start" "crash later" "crash loop" "hang" "out of memory" "errors" "latency" "dependency down" "dependency slow" "missing variable" "wrong variable" "lost writes" "wrong answers" "memory leak"]`},
@@ -418,7 +418,7 @@ func TestAFileOfTheWrongKind(t *testing.T) {
 	for _, c := range []struct{ name, file, text, want string }{
 		{"empty rehearsal", "rehearsal.yaml", "", "rehearsal.yaml:1: the file is empty: it must say at least the compose file, the service, its versions, alarms, plan and traffic"},
 		{"only a comment", "rehearsal.yaml", "# later\n", "rehearsal.yaml:1: the file is empty"},
-		{"a list", "rehearsal.yaml", "- shop\n", "rehearsal.yaml:1: want a mapping of compose, service,"},
+		{"a list", "rehearsal.yaml", "- shop\n", "rehearsal.yaml:1: want a mapping of compose, profiles, service,"},
 		{"empty alarms", "alarms.json", "", "alarms.json:1: "},
 		{"alarms that are none", "alarms.json", `{"metricFilters": []}`, `alarms.json:1: "MetricAlarms" is missing`},
 		{"empty filters", "metric-filters.json", "", "metric-filters.json:1: this is not JSON: unexpected end of JSON input: want the output of `aws logs describe-metric-filters`"},
