@@ -122,7 +122,7 @@ func doctorCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, note := range containers.ComposeNotes(p.Compose, p.Setup.Service) {
+			for _, note := range containers.ComposeNotes(p.Compose, &p.Setup) {
 				fmt.Fprintf(w, "%-8s %s\n", containers.EngineWeak, note)
 			}
 			missing := false

@@ -109,6 +109,9 @@ func (s *Stage) create(ctx context.Context, c containerSpec) (*testcontainers.Do
 	}
 	ctx, cancel := unbroken(ctx)
 	defer cancel()
+	if err := s.checkPlatform(ctx, c.service); err != nil {
+		return nil, fmt.Errorf("create %s: %w", c.name, err)
+	}
 	labels := maps.Clone(s.labels)
 	maps.Copy(labels, c.service.Labels)
 	maps.Copy(labels, c.labels)
@@ -148,6 +151,57 @@ func (s *Stage) create(ctx context.Context, c containerSpec) (*testcontainers.Do
 		return nil, fmt.Errorf("create %s: %w", c.name, err)
 	}
 	return ctr, nil
+}
+
+// checkPlatform refuses an image of another platform than the compose file asks for, and
+// remembers one of another than the engine's, which may run it, more slowly, or not.
+func (s *Stage) checkPlatform(ctx context.Context, c types.ServiceConfig) error {
+	image, err := s.docker.ImageInspect(ctx, c.Image)
+	if err != nil {
+		return fmt.Errorf("ask the engine for image %s: %w", c.Image, err)
+	}
+	is := image.Os + "/" + image.Architecture
+	if c.Platform != "" && !samePlatform(c.Platform, is) {
+		return fmt.Errorf("the compose file asks for platform %s, and the image %s in the engine is for %s: get the right one, with `docker pull --platform %s %s` or by building it so, or leave platform out",
+			c.Platform, c.Image, is, c.Platform, c.Image)
+	}
+	if here := "linux/" + s.engine.Arch; !samePlatform(is, here) {
+		hint := fmt.Sprintf("the image %s is for %s, and this engine runs %s: use one for %s, unless the engine can emulate it", c.Image, is, here, here)
+		if _, told := s.foreign.LoadOrStore(c.Image, hint); !told {
+			s.o.Progress(hint)
+		}
+	}
+	return nil
+}
+
+// samePlatform compares the system and the architecture of two platforms, not the
+// variant, which newer processors run all of.
+func samePlatform(a, b string) bool {
+	part := func(p string, n int) string {
+		if parts := strings.Split(strings.ToLower(p), "/"); n < len(parts) {
+			return parts[n]
+		}
+		return ""
+	}
+	arch := func(p string) string {
+		switch a := part(p, 1); a {
+		case "x86_64", "x86-64":
+			return "amd64"
+		case "aarch64":
+			return "arm64"
+		default:
+			return a
+		}
+	}
+	return part(a, 0) == part(b, 0) && arch(a) == arch(b)
+}
+
+// foreignImage says why a container of the image may not run here; "" where it should.
+func (s *Stage) foreignImage(ref string) string {
+	if hint, ok := s.foreign.Load(ref); ok {
+		return " (" + hint.(string) + ")"
+	}
+	return ""
 }
 
 func (c containerSpec) configure(config *container.Config) {

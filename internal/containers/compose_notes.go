@@ -12,6 +12,8 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"rehearsal/internal/stage"
 )
 
 // ComposeReplicas is how many containers a service has, as docker compose would start.
@@ -40,14 +42,13 @@ func ComposeProfiles(p *types.Project) []string {
 
 // ComposeNotes says, with file and line, what of a project a stage does otherwise than
 // docker compose without refusing it: what is left out, and what says nothing there.
-// released is the service that is released; "" where it is not known.
-func ComposeNotes(p *types.Project, released string) []string {
-	n := composeNotes{source: readComposeSource(p.ComposeFiles), folded: map[string][]composePlace{}}
+func ComposeNotes(p *types.Project, setup *stage.Setup) []string {
+	n := composeNotes{setup: setup, source: readComposeSource(p.ComposeFiles), folded: map[string][]composePlace{}}
 	for _, name := range p.DisabledServiceNames() {
 		n.say(n.source.find("services", name), "service %q is left out: it has profiles; to have it, say in rehearsal.yaml profiles: [%s]", name, p.DisabledServices[name].Profiles[0])
 	}
 	for _, name := range p.ServiceNames() {
-		n.service(p, p.Services[name], released)
+		n.service(p, p.Services[name])
 	}
 	if len(p.Networks) > 1 {
 		n.say(n.source.find("networks"), "all services are on one network of the stage: each reaches every other")
@@ -59,6 +60,7 @@ func ComposeNotes(p *types.Project, released string) []string {
 }
 
 type composeNotes struct {
+	setup  *stage.Setup
 	source *composeSource
 	folded map[string][]composePlace // what is to say of several places
 	all    []string
@@ -73,7 +75,7 @@ func (n *composeNotes) fold(what string, keys ...string) {
 	n.folded[what] = append(n.folded[what], n.source.find(keys...))
 }
 
-func (n *composeNotes) service(p *types.Project, s types.ServiceConfig, released string) {
+func (n *composeNotes) service(p *types.Project, s types.ServiceConfig) {
 	for name, value := range composeFields(reflect.ValueOf(s)) {
 		if why, idle := composeIdle[name]; idle && !value.IsZero() && !(name == "pull_policy" && (s.PullPolicy == types.PullPolicyMissing || s.PullPolicy == types.PullPolicyIfNotPresent)) {
 			n.fold(name+": "+why, "services", s.Name, name)
@@ -102,16 +104,17 @@ func (n *composeNotes) service(p *types.Project, s types.ServiceConfig, released
 			n.fold("deploy.restart_policy: delay and window are the engine's own", "services", s.Name, "deploy", "restart_policy")
 		}
 	}
+	_, dependency := n.setup.Dependency(s.Name)
 	switch {
-	case s.Name == released:
+	case s.Name == n.setup.Service:
 		if s.HealthCheck != nil {
 			n.say(n.source.find("services", s.Name, "healthcheck"), "service %q: the balancer asks for its health, as \"health\" in rehearsal.yaml says; this healthcheck is not run", s.Name)
 		}
 		return
 	case ComposeReplicas(s) == 0:
 		n.say(n.source.find("services", s.Name), "service %q is left out: it has no replicas", s.Name)
-	case !asked(s) && !awaited(p, s.Name):
-		n.fold("has no healthcheck: it counts as ready as soon as it runs, unless rehearsal.yaml has it among the dependencies", "services", s.Name)
+	case !dependency && !asked(s) && !awaited(p, s.Name):
+		n.say(n.source.find("services", s.Name), "service %q has no healthcheck: it counts as ready as soon as it runs, unless rehearsal.yaml has it among the dependencies, which are asked", s.Name)
 	}
 }
 

@@ -208,7 +208,7 @@ func (s *Stage) serviceExited(one *service, restarts bool) {
 		close(one.completed)
 	case restarts:
 	default:
-		s.lose("service %s %s%s", one.Name, state, s.lastLines(s.life, one.container.ID))
+		s.lose("service %s %s%s%s", one.Name, state, s.lastLines(s.life, one.container.ID), s.foreignImage(one.Image))
 	}
 }
 

@@ -272,6 +272,9 @@ var (
 
 // Bases reads the Dockerfile up to its target.
 func (r buildRecipe) Bases() ([]string, error) {
+	if err := errors.Join(r.wrong...); err != nil {
+		return nil, err
+	}
 	text, err := r.text()
 	if err != nil {
 		return nil, err

@@ -299,7 +299,7 @@ func (s *Stage) unhealthy(d *version, sick []*replica, before map[*replica]int, 
 		}
 		r.mu.Unlock()
 		if i == 0 { // the others mostly say the same
-			why += r.log.tail(3)
+			why += r.log.tail(3) + r.s.foreignImage(d.Image)
 		}
 		all = append(all, r.name+" "+why)
 	}

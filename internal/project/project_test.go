@@ -287,7 +287,7 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		want    string // after file and line
 	}{
 		{"unknown key", "features: ../features", "feature: ../features", "",
-			`unknown key "feature": here may be compose, service, alarms, plan, plans, features, phrases, versions, images, health, dependencies, traffic, smoke, migrations, monitoring, simulation, tolerance, production, waivers`},
+			`unknown key "feature": here may be compose, profiles, service, alarms, plan, plans, features, phrases, versions, images, health, dependencies, traffic, smoke, migrations, monitoring, simulation, tolerance, production, waivers`},
 		{"unknown key inside", "  interval: 10s", "  intervall: 10s", "",
 			`unknown key "intervall": here may be path, port, interval, healthy, unhealthy, timeout, deadline, drain`},
 		{"unknown key of a list", "method: POST\n      path: /orders", "metod: POST\n      path: /orders", "",
@@ -298,7 +298,7 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		{"a list for a number", "rate: 200 ", "rate: [200] ", "", `want a whole number, not a list`},
 		{"text for a list", "requests: [order]", "requests: order", "", `want a list, such as [a, b], not "order"`},
 		{"a list for text", "service: shop  ", "service: [shop]", "", `want text, not a list`},
-		{"a list for a mapping", `  v1: {image: "shop:v1"}`, `  v1: ["shop:v1"]`, "", `want a mapping of image, environment, replicas, migration, simulated, not a list`},
+		{"a list for a mapping", `  v1: {image: "shop:v1"}`, `  v1: ["shop:v1"]`, "", `want a mapping of image, build, environment, replicas, migration, simulated, not a list`},
 		{"text for a mapping", "headers: {Content-Type: application/json, Idempotency-Key: \"{key}\"}\n      body: '{\"product\": 1, \"quantity\": 2}'", "headers: none", "",
 			`want a mapping, such as {key: value}, not "none"`},
 		{"no yes or no", "readiness: true", "readiness: sometimes", "", `want true or false, not "sometimes"`},

@@ -18,6 +18,7 @@ import (
 	"github.com/distribution/reference"
 
 	"rehearsal/internal/containers"
+	"rehearsal/internal/stage"
 )
 
 // FromCompose drafts the first rehearsal of a service of a compose file. Its error says
@@ -42,7 +43,7 @@ func FromCompose(ctx context.Context, o Options) (*Draft, error) {
 	if note != "" {
 		s.found("%s", note)
 	}
-	for _, n := range containers.ComposeNotes(p, o.Service) {
+	for _, n := range containers.ComposeNotes(p, &stage.Setup{Service: o.Service}) {
 		s.found("%s", n)
 	}
 	return s.draft()
