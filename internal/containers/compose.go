@@ -242,6 +242,12 @@ func takeOut(config []types.ConfigFile, keys []string) bool {
 		switch {
 		case at == nil || j < 0:
 			continue
+		case node.Kind == yaml.MappingNode && len(keys) == 3 && (at.Value == "image" || at.Value == "extends"):
+			// A service without an image would be the next mistake.
+			node.Content = slices.Delete(node.Content, j, j+2)
+			if image, _ := lookup(node, "image"); image == nil {
+				node.Content = append(node.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "image"}, &yaml.Node{Kind: yaml.ScalarNode, Value: "taken-out"})
+			}
 		case node.Kind == yaml.MappingNode:
 			node.Content = slices.Delete(node.Content, j, j+2)
 		default:

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -148,9 +149,31 @@ func (s *Stage) create(ctx context.Context, c containerSpec) (*testcontainers.Do
 		if ctr != nil {
 			err = errors.Join(err, s.remove(ctx, ctr))
 		}
-		return nil, fmt.Errorf("create %s: %w", c.name, err)
+		return nil, fmt.Errorf("create %s: %w%s", c.name, err, s.mountedOver(c, err))
 	}
 	return ctr, nil
+}
+
+// inTheWay is what engines say of a mount or a copy that a file is in the way of.
+var inTheWay = regexp.MustCompile(`not a directory|is not directory|is a directory|not a dir\b|cannot overwrite`)
+
+// mountedOver says more of a container that could not be made because of what is mounted
+// into it; "" where that is not why.
+func (s *Stage) mountedOver(c containerSpec, err error) string {
+	var targets []string
+	for _, v := range c.service.Volumes {
+		targets = append(targets, v.Target)
+	}
+	for _, f := range c.files {
+		targets = append(targets, f.target)
+	}
+	if len(targets) == 0 || !inTheWay.MatchString(err.Error()) {
+		return ""
+	}
+	slices.Sort(targets)
+	where := readComposeSource(s.project.ComposeFiles).find("services", c.service.Name, "volumes")
+	return fmt.Sprintf(" (%s)", where.says(fmt.Sprintf("of what is mounted at %s, a folder meets a file of the image, or a file a folder: mount it elsewhere",
+		strings.Join(slices.Compact(targets), ", "))))
 }
 
 // checkPlatform refuses an image of another platform than the compose file asks for, and
@@ -196,10 +219,14 @@ func samePlatform(a, b string) bool {
 	return part(a, 0) == part(b, 0) && arch(a) == arch(b)
 }
 
-// foreignImage says why a container of the image may not run here; "" where it should.
-func (s *Stage) foreignImage(ref string) string {
+// foreignImage says why a container of the image that said this may not run here; ""
+// where that is not why.
+func (s *Stage) foreignImage(ref, said string) string {
 	if hint, ok := s.foreign.Load(ref); ok {
 		return " (" + hint.(string) + ")"
+	}
+	if strings.Contains(said, "exec format error") { // an image may say one thing and hold another
+		return fmt.Sprintf(" (the program in the image %s is for another processor than this engine's, linux/%s, or is a script without its first line #!)", ref, s.engine.Arch)
 	}
 	return ""
 }

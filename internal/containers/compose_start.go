@@ -208,7 +208,8 @@ func (s *Stage) serviceExited(one *service, restarts bool) {
 		close(one.completed)
 	case restarts:
 	default:
-		s.lose("service %s %s%s%s", one.Name, state, s.lastLines(s.life, one.container.ID), s.foreignImage(one.Image))
+		last := s.lastLines(s.life, one.container.ID)
+		s.lose("service %s %s%s%s", one.Name, state, last, s.foreignImage(one.Image, last))
 	}
 }
 
@@ -350,7 +351,11 @@ func (s *Stage) run(ctx context.Context, id string, command []string, timeout ti
 		return err
 	}
 	if end.ExitCode != 0 {
-		return fmt.Errorf("health check %q: exit status %d: %s", command, end.ExitCode, s.secrets.redact(oneLine(said.String())))
+		hint := ""
+		if command[0] == "/bin/sh" && strings.Contains(said.String(), `exec: "/bin/sh"`) {
+			hint = " (the image has no shell: write the test as [CMD, program, ...], with a program that it has)"
+		}
+		return fmt.Errorf("health check %q: exit status %d: %s%s", command, end.ExitCode, s.secrets.redact(oneLine(said.String())), hint)
 	}
 	return nil
 }

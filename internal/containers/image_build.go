@@ -385,7 +385,7 @@ func (r buildRecipe) follow(said io.Reader) error {
 			return r.explain(message.Error.Message, tail)
 		}
 		for line := range strings.Lines(message.Stream) {
-			if line = strings.TrimRight(line, "\r\n "); line != "" && !strings.HasPrefix(line, " ---> ") && !strings.HasPrefix(line, "Removing intermediate") {
+			if line = strings.TrimRight(line, "\r\n "); line != "" && !strings.HasPrefix(line, " --->") && !strings.HasPrefix(line, "Removing intermediate") {
 				tail = append(tail, line)
 			}
 		}

@@ -85,7 +85,7 @@ func TestEveryFieldArrives(t *testing.T) {
 		assert.Equal(t, want, s.Versions[name].Simulated)
 	}
 	assert.Len(t, s.Versions, 10)
-	assert.Len(t, p.Recipes, 11)
+	assert.Len(t, p.Recipes, 13, "images, and the builds of the compose file")
 	assert.Contains(t, p.Images(), "shop:v2-leaks-memory")
 	assert.Contains(t, p.Images(), "postgres:17")
 
