@@ -48,7 +48,9 @@ type yamlVersion struct {
 
 // yamlBuild is how a version is built where the compose file says it otherwise: the
 // folder to build from, or that and more.
-type yamlBuild struct {
+type yamlBuild struct{ yamlBuildKeys }
+
+type yamlBuildKeys struct {
 	Context    string            `yaml:"context"`
 	Dockerfile string            `yaml:"dockerfile"`
 	Target     string            `yaml:"target"`
@@ -60,8 +62,7 @@ func (b *yamlBuild) UnmarshalYAML(unmarshal func(any) error) error {
 	if unmarshal(&b.Context) == nil {
 		return nil
 	}
-	type plain yamlBuild
-	return unmarshal((*plain)(b))
+	return unmarshal(&b.yamlBuildKeys)
 }
 
 type yamlFailure struct {

@@ -203,6 +203,53 @@ traffic: {rate: 1, requests: [{name: browse, weight: 1, path: /products}]}
 	assert.Nil(t, p.Waivers)
 }
 
+func TestAVersionMayBeBuilt(t *testing.T) {
+	c := copied(t)
+	require.NoError(t, os.Mkdir(filepath.Join(c.dir, "next"), 0o755))
+	c.change("rehearsal.yaml", `  v1: {image: "shop:v1"}`, `  v1: {build: next}`)
+	c.change("rehearsal.yaml", `  v2: {image: "shop:v2", `, `  v2: {image: "registry.example.com/shop:2", build: {args: {VERSION: two}, target: run}, `)
+	p, err := c.load(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, p.Compose.Name+"-shop:v1", p.Setup.Versions["v1"].Image)
+	assert.Equal(t, "registry.example.com/shop:2", p.Setup.Versions["v2"].Image)
+	for name, own := range map[string]bool{"v1": true, "v2": false} {
+		i := slices.IndexFunc(p.Recipes, func(r containers.ImageRecipe) bool { return r.Matches(p.Setup.Versions[name].Image) })
+		require.GreaterOrEqual(t, i, 0, name)
+		assert.Equal(t, own, p.Recipes[i].Own(), "%s: a registry is asked for an image that has a name", name)
+	}
+}
+
+func TestSeveralComposeFilesAndProfiles(t *testing.T) {
+	c := copied(t)
+	c.write("more.yaml", "services:\n  shop: {deploy: {replicas: 7}}\n  search: {image: search, profiles: [extra]}\n  mail: {image: mail, profiles: [other]}\n")
+	c.change("rehearsal.yaml", "compose: compose.yaml", "compose: [compose.yaml, more.yaml]\nprofiles: [extra] #")
+	p, err := c.load(t.Context())
+	require.NoError(t, err)
+	assert.Contains(t, p.Compose.ServiceNames(), "search")
+	assert.NotContains(t, p.Compose.ServiceNames(), "mail")
+	assert.Equal(t, 7, p.Setup.Replicas)
+
+	c.change("rehearsal.yaml", "profiles: [extra]", "profiles: [extra, ohter]")
+	assert.Equal(t, []string{`rehearsal.yaml:5: profiles: no service of the compose file has the profile "ohter": there are ["extra" "other"]`}, c.problems(t.Context()))
+	c.change("rehearsal.yaml", "profiles: [extra, ohter]", "profiles: [extra]")
+	c.change("rehearsal.yaml", "compose: [compose.yaml, more.yaml]", "compose: [compose.yaml, most.yaml]")
+	require.Len(t, c.problems(t.Context()), 1)
+	assert.Contains(t, c.problems(t.Context())[0], "compose: there is no file most.yaml")
+}
+
+func TestReplicasMayBeSaidByScale(t *testing.T) {
+	c := copied(t)
+	c.write("more.yaml", "services:\n  shop: {scale: 5, deploy: {replicas: 5}}\n")
+	c.change("rehearsal.yaml", "compose: compose.yaml", "compose: [compose.yaml, more.yaml] #")
+	p, err := c.load(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 5, p.Setup.Replicas)
+	c.write("more.yaml", "services:\n  shop: {scale: 0, deploy: {replicas: 0}}\n")
+	assert.Equal(t, []string{`rehearsal.yaml:5: service: "shop" has no replicas in the compose file: want at least 1`}, c.problems(t.Context()))
+	c.write("more.yaml", "services:\n  shop: {profiles: [late]}\n")
+	assert.Contains(t, strings.Join(c.problems(t.Context()), "\n"), `rehearsal.yaml:5: service: "shop" has profiles: name one of ["late"], profiles: [late]`)
+}
+
 func TestAFileMayBeNamedByItsWholePath(t *testing.T) {
 	c := copied(t)
 	elsewhere := filepath.Join(t.TempDir(), "alarms.json")
@@ -326,6 +373,10 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 
 		{"version without an image", `  v1: {image: "shop:v1"}`, `  v1: {}`, "", `versions: v1: needs an image, or a build: the folder to build it from`},
 		{"version of nothing", `  v1: {image: "shop:v1"}`, `  v1:`, "", `versions: v1: needs an image, or a build: the folder to build it from`},
+		{"build of a missing folder", `  v1: {image: "shop:v1"}`, `  v1: {build: nowhere}`, "", `versions: there is no folder nowhere: want the folder to build the version from`},
+		{"build of a list", `  v1: {image: "shop:v1"}`, `  v1: {build: [a]}`, "", `want a mapping of context, dockerfile, target, args, not a list`},
+		{"build with a misspelt key", `  v1: {image: "shop:v1"}`, `  v1: {build: {contxt: a}}`, "", `unknown key "contxt": here may be context, dockerfile, target, args`},
+		{"build of an image twice", `  v1: {image: "shop:v1"}`, `  v1: {image: "shop:v2", build: .}` + "\n" + `  v1b: {image: "shop:v2", build: {}}`, `  v1b: {image`, `versions: v1b: build: another version is built as the image shop:v2: give each an image of its own`},
 		{"no replicas", `  v1: {image: "shop:v1"}`, `  v1: {image: "shop:v1", replicas: 0}`, "", `replicas: 0: must be at least 1`},
 		{"unknown failure", "simulated: [{kind: crash at start}]", "simulated: [{kind: crashes at start}]", "",
 			`versions: v2-crashes-at-start: simulated: unknown failure "crashes at start": known are ["crash at start" "crash later" "crash loop" "hang" "out of memory" "errors" "latency" "dependency down" "dependency slow" "missing variable" "wrong variable" "lost writes" "wrong answers" "memory leak"]`},
