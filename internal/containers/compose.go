@@ -543,7 +543,7 @@ func (c *composeReader) check(p *types.Project, gone [][]string) (all []*Compose
 }
 
 // withoutValue is the lines of a service's env_files that name a variable without a
-// value, which docker compose would take from the shell.
+// value, which docker compose would take from the shell, or put in one that is not set.
 func (c *composeReader) withoutValue(s types.ServiceConfig) (all []*ComposeError) {
 	for _, e := range s.EnvFiles {
 		data, err := os.ReadFile(e.Path)
@@ -558,10 +558,26 @@ func (c *composeReader) withoutValue(s types.ServiceConfig) (all []*ComposeError
 				all = append(all, &ComposeError{c.shown(e.Path), n, fmt.Sprintf("%s has no value: give it one, here or in the .env file beside the "+
 					"compose file (a rehearsal does not pass the shell's environment on)", name)})
 			}
+			if m := assignment.FindStringSubmatch(name); m != nil && e.Format == "" {
+				unset := unsetIn(strings.ReplaceAll(m[1], `\$`, ""), func(name string) (string, bool) {
+					if v := s.Environment[name]; v != nil {
+						return *v, true
+					}
+					return c.environment.Resolve(name)
+				})
+				if unset != "" {
+					all = append(all, &ComposeError{c.shown(e.Path), n, fmt.Sprintf("variable %s is not set, so nothing would stand in its place: set it in the "+
+						".env file beside the compose file, or put a value that has a dollar into single quotes", unset)})
+				}
+			}
 		}
 	}
 	return all
 }
+
+// assignment is a variable with a value in which others are put in: one that is not in
+// single quotes. What comes after # is none of it.
+var assignment = regexp.MustCompile(`^[A-Za-z_][\w.]*\s*[=:]\s*((?:[^'\s#]|\S#)(?:[^#]|\S#)*)`)
 
 // plainName is a variable's name alone on its line.
 var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

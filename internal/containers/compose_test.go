@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -192,6 +193,54 @@ func TestAMistakeIsToldInTheFileInWhichItStands(t *testing.T) {
 			_, err := LoadCompose(t.Context(), file)
 			require.ErrorContains(t, err, filepath.Dir(file)+"/"+c.want)
 		})
+	}
+}
+
+func TestVariablesOfAnEnvFileThatAreNotSet(t *testing.T) {
+	file := writeCompose(t, "services:\n  a:\n    image: a\n    env_file: [a.env, {path: raw.env, format: raw}]\n", map[string]string{
+		".env": "SET=1\n", "raw.env": "RAW=a$raw\n",
+		"a.env": "# $none\nPASSWORD=hun$ter2\nQUOTED='hun$ter2'\nGOOD=${SET}${EARLIER:-x}\nEARLIER=1\nLATER=$EARLIER # not $this\nESCAPED=\"a\\$b\"\nTWICE=a$$b\n",
+	})
+	_, err := LoadCompose(t.Context(), file)
+	require.EqualError(t, err, filepath.Dir(file)+"/a.env:2: variable ter2 is not set, so nothing would stand in its place: set it in the .env file beside the compose file, or put a value that has a dollar into single quotes")
+}
+
+// TestWhateverIsInAComposeFileIsReadOrTold spoils good files in many ways.
+func TestWhateverIsInAComposeFileIsReadOrTold(t *testing.T) {
+	good, err := os.ReadFile("testdata/compose/compose.yaml")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(dir, os.DirFS("testdata/compose")))
+	file := filepath.Join(dir, "compose.yaml")
+	random := rand.New(rand.NewPCG(1, 2))
+	lines := strings.Split(string(good), "\n")
+	bits := []string{"", "- ", "{", "[", "*common", "&x ", "<<: *common", "${", "${A:-${B}", "null", "true", "-1", "\t", ": ", "'", "!reset ", "services:", "extends: web", "include: [compose.yaml]", "  - 5", "\x00", "名前: 値"}
+	for range 400 {
+		spoilt := slices.Clone(lines)
+		for range 1 + random.IntN(3) {
+			i, bit := random.IntN(len(spoilt)), bits[random.IntN(len(bits))]
+			switch random.IntN(4) {
+			case 0:
+				spoilt[i] = bit
+			case 1:
+				spoilt[i] = spoilt[i][:min(len(spoilt[i]), random.IntN(20))] + bit
+			case 2:
+				spoilt[i] += bit
+			default:
+				spoilt = slices.Insert(spoilt, i, strings.Repeat(" ", random.IntN(7))+bit)
+			}
+		}
+		text := strings.Join(spoilt, "\n")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		p, err := LoadCompose(t.Context(), file)
+		if err != nil {
+			require.Contains(t, err.Error(), dir, text)
+			var mistake *ComposeError
+			require.ErrorAs(t, err, &mistake, text)
+			continue
+		}
+		ComposeNotes(p, &stage.Setup{Service: "web"})
+		ComposeRecipes(p)
 	}
 }
 
