@@ -104,7 +104,15 @@ func (n *composeNotes) service(p *types.Project, s types.ServiceConfig) {
 			n.fold("deploy.restart_policy: delay and window are the engine's own", "services", s.Name, "deploy", "restart_policy")
 		}
 	}
+	for _, v := range s.Volumes {
+		if v.Type == types.VolumeTypeBind && v.ReadOnly {
+			n.fold("read-only files and folders are copies, which the container can write to", "services", s.Name, "volumes", targetKey(v.Target))
+		}
+	}
 	_, dependency := n.setup.Dependency(s.Name)
+	if count := ComposeReplicas(s); dependency && count > 1 {
+		n.say(n.source.find("services", s.Name), "service %q: %s calls the first of its %d replicas, through the proxy that failures are injected by", s.Name, n.setup.Service, count)
+	}
 	switch {
 	case s.Name == n.setup.Service:
 		if s.HealthCheck != nil {

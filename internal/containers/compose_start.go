@@ -87,9 +87,6 @@ func (s *Stage) planServices() error {
 				started: newLatch(), healthy: newLatch(), completed: newLatch(), exited: newLatch(),
 			}
 		}
-		if _, behind := s.setup.Dependency(name); behind && ComposeReplicas(c) > 1 {
-			s.o.Progress(fmt.Sprintf("service %s: %s calls the first of its %d replicas, through the proxy that failures are injected by", name, s.setup.Service, ComposeReplicas(c)))
-		}
 	}
 	for _, c := range s.project.Services {
 		for name, d := range c.DependsOn {

@@ -332,6 +332,8 @@ func TestWhatAStageDoesOtherwiseIsSaid(t *testing.T) {
     ports: ["5432:5432"]
     deploy: {placement: {constraints: [x]}, restart_policy: {delay: 5s}}
     networks: [back]
+    scale: 2
+    volumes: ["./.env:/x:ro"]
   cache: {image: cache, pull_policy: always, build: {context: ., tags: [x]}}
   migrate: {image: shop}
   idle: {image: shop, scale: 0}
@@ -346,16 +348,18 @@ networks: {front: , back: }
 		got = append(got, strings.TrimPrefix(note, dir))
 	}
 	assert.Equal(t, []string{
-		`compose.yaml:16: service "debug" is left out: it has profiles; to have it, say in rehearsal.yaml profiles: [debugging]`,
-		`compose.yaml:13: service "cache" has no healthcheck: it counts as ready as soon as it runs, unless rehearsal.yaml has it among the dependencies, which are asked`,
-		`compose.yaml:15: service "idle" is left out: it has no replicas`,
+		`compose.yaml:18: service "debug" is left out: it has profiles; to have it, say in rehearsal.yaml profiles: [debugging]`,
+		`compose.yaml:15: service "cache" has no healthcheck: it counts as ready as soon as it runs, unless rehearsal.yaml has it among the dependencies, which are asked`,
+		`compose.yaml:8: service "database": shop calls the first of its 2 replicas, through the proxy that failures are injected by`,
+		`compose.yaml:17: service "idle" is left out: it has no replicas`,
 		`compose.yaml:4: service "shop": the balancer asks for its health, as "health" in rehearsal.yaml says; this healthcheck is not run`,
-		`compose.yaml:17: all services are on one network of the stage: each reaches every other`,
-		`compose.yaml:13: build.tags: the image gets the one name by which it is used`,
+		`compose.yaml:19: all services are on one network of the stage: each reaches every other`,
+		`compose.yaml:15: build.tags: the image gets the one name by which it is used`,
 		`compose.yaml:11: deploy.placement: how a service is updated and where it runs is for the release plan and the stage to say`,
 		`compose.yaml:11: deploy.restart_policy: delay and window are the engine's own`,
 		`compose.yaml:5,10: ports: nothing but the balancer is called from outside, so no port is published`,
-		`compose.yaml:13: pull_policy: an image that the engine has is used, another pulled or built`,
+		`compose.yaml:15: pull_policy: an image that the engine has is used, another pulled or built`,
+		`compose.yaml:14: read-only files and folders are copies, which the container can write to`,
 		`compose.override.yaml is not read: to have it, say in rehearsal.yaml compose: [compose.yaml, compose.override.yaml]`,
 		`.env: COMPOSE_PROFILES is not heeded: rehearsal.yaml says it, by compose: and profiles:`,
 	}, got)
