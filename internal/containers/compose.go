@@ -132,7 +132,8 @@ func (c *composeReader) load(ctx context.Context, config []types.ConfigFile) (*t
 	readRawEnvFiles()
 	details := types.ConfigDetails{WorkingDir: c.folder, ConfigFiles: slices.Clone(config), Environment: c.environment.Clone()}
 	p, err := loader.LoadWithContext(ctx, details, func(o *loader.Options) {
-		o.SetProjectName(loader.NormalizeProjectName(filepath.Base(c.folder)), false)
+		// A folder's name may have nothing that a project's name may have.
+		o.SetProjectName(cmp.Or(loader.NormalizeProjectName(filepath.Base(c.folder)), "rehearsal"), false)
 		o.Profiles = c.Profiles
 		o.Interpolate = &interpolation.Options{
 			Substitute:      substitute,

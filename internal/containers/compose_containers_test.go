@@ -64,6 +64,12 @@ func (b *bench) options(t *testing.T, p *types.Project, more ...containers.Image
 		for _, name := range []string{"web", "web:v2", "api", "migrate", "mail"} {
 			_, _ = b.engine.Client.ImageRemove(context.Background(), p.Name+"-"+name, client.ImageRemoveOptions{Force: true, PruneChildren: true})
 		}
+		half := make(client.Filters).Add("dangling", "true").Add("label", "rehearsal.test=compose") // of a build that failed
+		list, err := b.engine.Client.ImageList(context.Background(), client.ImageListOptions{Filters: half})
+		require.NoError(t, err)
+		for _, image := range list.Items {
+			_, _ = b.engine.Client.ImageRemove(context.Background(), image.ID, client.ImageRemoveOptions{PruneChildren: true})
+		}
 	})
 	return containers.Options{
 		Setup: stage.Setup{
@@ -233,7 +239,7 @@ func TestWhatIsWrongWithAServiceIsSaid(t *testing.T) {
 			[]string{"the compose file asks for platform linux/" + other + ", and the image corner-api in the engine is for linux/" + b.engine.Arch + ": get the right one, with `docker pull --platform linux/" + other},
 		},
 		"a build that fails": {
-			web + "  api:\n    build:\n      context: web\n      args: {API_TOKEN: hunter2-hunter2}\n      dockerfile_inline: |\n        FROM scratch\n        ARG API_TOKEN\n        COPY inside /inside\n        ENV T=$$API_TOKEN\n        RUN [\"/inside\", \"fail\"]\n", nil, false,
+			web + "  api:\n    build:\n      context: web\n      args: {API_TOKEN: hunter2-hunter2}\n      dockerfile_inline: |\n        FROM scratch\n        LABEL rehearsal.test=compose\n        ARG API_TOKEN\n        COPY inside /inside\n        ENV T=$$API_TOKEN\n        RUN [\"/inside\", \"fail\"]\n", nil, false,
 			[]string{"image corner-api cannot be had", "building it from the Dockerfile in the compose file failed", "returned a non-zero code: 3", "the lights are out"},
 		},
 		"a base image that nobody has": {

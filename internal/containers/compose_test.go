@@ -244,6 +244,17 @@ func TestWhateverIsInAComposeFileIsReadOrTold(t *testing.T) {
 	}
 }
 
+func TestAFolderOfAnyNameHoldsAProject(t *testing.T) {
+	for name, want := range map[string]string{"店": "rehearsal-web", "My Shop": "myshop-web", "_": "rehearsal-web", "x": "x-web"} {
+		file := filepath.Join(t.TempDir(), name, "compose.yaml")
+		require.NoError(t, os.Mkdir(filepath.Dir(file), 0o755))
+		require.NoError(t, os.WriteFile(file, []byte("services:\n  web: {build: .}\n"), 0o600))
+		p, err := LoadCompose(t.Context(), file)
+		require.NoError(t, err, name)
+		assert.Equal(t, want, p.Services["web"].Image, name)
+	}
+}
+
 func TestSeveralComposeFilesAreOneProject(t *testing.T) {
 	file := writeCompose(t, "services:\n  shop:\n    image: shop:1\n    environment: {A: '1', B: '1'}\n    volumes: ['./compose.yaml:/x']\n",
 		map[string]string{"rehearsal.compose.yaml": "services:\n  shop:\n    environment: {B: '2'}\n    pid: host\n    volumes:\n      - ./nowhere:/y\n"})

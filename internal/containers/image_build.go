@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -481,5 +480,5 @@ func (m *Images) buildByEngine(ctx context.Context, ref string, b imageBuilder, 
 // projectImage is the name of the image of a service that has none: as docker compose
 // names it, so that what that built is used.
 func projectImage(project, service string) string {
-	return path.Base(strings.ToLower(project + "-" + service))
+	return strings.ToLower(project + "-" + service)
 }
