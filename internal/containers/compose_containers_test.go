@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,6 +31,9 @@ import (
 type bench struct {
 	engine *containers.Engine
 	dir    string
+
+	mu       sync.Mutex
+	projects []string // whose images were built
 }
 
 func newBench(t *testing.T) *bench {
@@ -39,11 +43,31 @@ func newBench(t *testing.T) *bench {
 		t.Skip(err)
 	}
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = e.Close() })
 	b := &bench{engine: e, dir: t.TempDir()}
+	t.Cleanup(func() {
+		assert.NoError(t, b.clear())
+		_ = e.Close()
+	})
 	require.NoError(t, os.CopyFS(b.dir, os.DirFS("testdata/compose")))
 	b.program(t, "web/inside", e.Arch)
 	return b
+}
+
+// clear removes the images that were built. Those of several tests may be one with
+// several names, so that none goes before all have ended.
+func (b *bench) clear() error {
+	ctx := context.Background()
+	for _, project := range b.projects {
+		for _, name := range []string{"web", "web:v2", "api", "migrate", "mail"} {
+			_, _ = b.engine.Client.ImageRemove(ctx, project+"-"+name, client.ImageRemoveOptions{Force: true, PruneChildren: true})
+		}
+	}
+	half := make(client.Filters).Add("dangling", "true").Add("label", "rehearsal.test=compose") // of a build that failed
+	list, err := b.engine.Client.ImageList(ctx, client.ImageListOptions{Filters: half})
+	for _, image := range list.Items {
+		_, _ = b.engine.Client.ImageRemove(ctx, image.ID, client.ImageRemoveOptions{PruneChildren: true})
+	}
+	return err
 }
 
 // program builds the program for an architecture.
@@ -60,17 +84,9 @@ func (b *bench) options(t *testing.T, p *types.Project, more ...containers.Image
 	t.Helper()
 	images, err := containers.NewImages(b.engine, func(line string) { t.Log(line) }, append(more, containers.ComposeRecipes(p)...)...)
 	require.NoError(t, err)
-	t.Cleanup(func() { // what was built for the test
-		for _, name := range []string{"web", "web:v2", "api", "migrate", "mail"} {
-			_, _ = b.engine.Client.ImageRemove(context.Background(), p.Name+"-"+name, client.ImageRemoveOptions{Force: true, PruneChildren: true})
-		}
-		half := make(client.Filters).Add("dangling", "true").Add("label", "rehearsal.test=compose") // of a build that failed
-		list, err := b.engine.Client.ImageList(context.Background(), client.ImageListOptions{Filters: half})
-		require.NoError(t, err)
-		for _, image := range list.Items {
-			_, _ = b.engine.Client.ImageRemove(context.Background(), image.ID, client.ImageRemoveOptions{PruneChildren: true})
-		}
-	})
+	b.mu.Lock()
+	b.projects = append(b.projects, p.Name)
+	b.mu.Unlock()
 	return containers.Options{
 		Setup: stage.Setup{
 			Service: "web", Replicas: 1, Versions: map[string]stage.Version{"v1": {Name: "v1", Image: p.Services["web"].Image}},
@@ -260,7 +276,6 @@ func TestWhatIsWrongWithAServiceIsSaid(t *testing.T) {
 		project := fmt.Sprintf("corner%d", number)
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := &bench{engine: b.engine, dir: b.dir}
 			p := b.load(t, project, c.text)
 			o := b.options(t, p)
 			if c.change != nil {

@@ -199,7 +199,8 @@ func (m *Images) make(ctx context.Context, ref string, recipe ImageRecipe, why s
 	}
 	labels := map[string]string{ImageBuiltLabel: hash, "rehearsal.source": recipe.Source()}
 	if b, ok := recipe.(imageBuilder); ok {
-		id, err = m.buildByEngine(ctx, ref, b, labels)
+		labels[imageByEngine] = "yes"
+		id, err = m.buildByEngine(ctx, ref, id, b, labels)
 	} else {
 		id, err = m.makeHere(ctx, ref, recipe, labels)
 	}
@@ -222,7 +223,8 @@ func (m *Images) makeHere(ctx context.Context, ref string, recipe ImageRecipe, l
 }
 
 // sweep removes images built here that lost their name to a newer one, except those
-// that a container still uses: their turn comes at a later build.
+// that a container still uses: their turn comes at a later build. What an engine builds
+// has no name for a moment, in which another process may look.
 func (m *Images) sweep(ctx context.Context) {
 	nameless := make(client.Filters).Add("dangling", "true").Add("label", ImageBuiltLabel)
 	found, err := m.engine.ImageList(ctx, client.ImageListOptions{Filters: nameless})
@@ -230,6 +232,9 @@ func (m *Images) sweep(ctx context.Context) {
 		return
 	}
 	for _, image := range found.Items {
+		if image.Labels[imageByEngine] != "" {
+			continue
+		}
 		_, _ = m.engine.ImageRemove(ctx, image.ID, client.ImageRemoveOptions{PruneChildren: true})
 	}
 }

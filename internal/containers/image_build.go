@@ -468,13 +468,25 @@ func (m *Images) ensureBases(ctx context.Context, recipe ImageRecipe) error {
 	return errors.Join(errs...)
 }
 
-// buildByEngine has the engine make an image, and returns its ID.
-func (m *Images) buildByEngine(ctx context.Context, ref string, b imageBuilder, labels map[string]string) (string, error) {
+// imageByEngine is a label of the images that an engine built.
+const imageByEngine = "rehearsal.by-engine"
+
+// buildByEngine has the engine make an image in place of the one with the ID before, if
+// any, which goes where it has no other name. It returns the new one's ID.
+func (m *Images) buildByEngine(ctx context.Context, ref, before string, b imageBuilder, labels map[string]string) (string, error) {
 	if err := b.Build(ctx, m.engine, ref, labels); err != nil {
 		return "", err
 	}
 	image, err := m.engine.ImageInspect(ctx, ref)
-	return image.ID, err
+	if err != nil {
+		return "", err
+	}
+	if before != "" && before != image.ID {
+		if old, err := m.engine.ImageInspect(ctx, before); err == nil && len(old.RepoTags) == 0 {
+			_, _ = m.engine.ImageRemove(ctx, before, client.ImageRemoveOptions{PruneChildren: true}) // one in use stays
+		}
+	}
+	return image.ID, nil
 }
 
 // projectImage is the name of the image of a service that has none: as docker compose

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -127,6 +128,31 @@ func TestAnImageIsBuiltOnceFromTheSameFiles(t *testing.T) {
 	assert.Equal(t, 3, again(recipe), "an argument has changed")
 	recipe.target = ""
 	assert.Equal(t, 4, again(recipe), "the target has changed")
+}
+
+// TestABuildTakesItsOwnPredecessorAlone: what another process's engine builds has no name
+// for a moment.
+func TestABuildTakesItsOwnPredecessorAlone(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"Dockerfile": "FROM scratch\n", "app": "one"})
+	engine := &fakeBuilder{fakeEngine: newFakeEngine()}
+	engine.nameless = []image.Summary{
+		{ID: "sha256:made-here-before", Labels: map[string]string{ImageBuiltLabel: "x"}},
+		{ID: "sha256:being-built", Labels: map[string]string{ImageBuiltLabel: "x", imageByEngine: "yes"}},
+	}
+	ensure := func() string {
+		m, _ := builderImages(t, engine, buildRecipe{ref: "web", folder: dir})
+		id, err := m.Ensure(t.Context(), "web")
+		require.NoError(t, err)
+		return id
+	}
+	first := ensure()
+	assert.Equal(t, []string{"sha256:made-here-before"}, engine.removed)
+	engine.mu.Lock()
+	engine.images[first] = "" // found by its ID, without a name
+	engine.mu.Unlock()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "app"), []byte("two"), 0o644))
+	require.NotEqual(t, first, ensure())
+	assert.Equal(t, []string{"sha256:made-here-before", first, "sha256:made-here-before"}, engine.removed)
 }
 
 func TestADockerfileFromElsewhereIsNoneOfTheFiles(t *testing.T) {
