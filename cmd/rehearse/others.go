@@ -122,6 +122,9 @@ func doctorCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			for _, note := range containers.ComposeNotes(p.Compose, &p.Setup) {
+				fmt.Fprintf(w, "%-8s %s\n", containers.EngineWeak, note)
+			}
 			missing := false
 			for _, f := range containers.Survey(c.Context(), append(p.Images(), containers.HarnessImages()...), p.Recipes...) {
 				fmt.Fprintf(w, "%-8s %s: %s\n", f.State, f.What, f.Detail)

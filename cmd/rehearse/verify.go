@@ -163,6 +163,9 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
 		}
 	}
 	view.Line("Rehearsing the releases of %s (seed %d)", r.Project.Setup.Service, r.Seed)
+	if n := len(containers.ComposeNotes(r.Project.Compose, &r.Project.Setup)); n > 0 {
+		view.Line("of the compose file, %d things are otherwise on a stage: `rehearse doctor` lists them", n)
+	}
 	digests, done := localDigests(ctx)
 	r.Parity.Key, r.Parity.Digests = fingerprintKey(), digests
 	v, err := r.Verify(ctx)

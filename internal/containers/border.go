@@ -134,9 +134,9 @@ func (s *Stage) whoHas(address netip.Addr) (version, service string) {
 			return name, s.setup.Service
 		}
 	}
-	for name, one := range s.services {
+	for _, one := range s.services {
 		if one.address == address {
-			return "", name
+			return "", one.Name
 		}
 	}
 	return "", address.String()

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -64,6 +65,21 @@ func memoryLimit(s types.ServiceConfig) int64 {
 	return int64(s.MemLimit)
 }
 
+// reserved is deploy's reservation of memory, in bytes; 0 is none.
+func reserved(s types.ServiceConfig) int64 {
+	if s.Deploy == nil || s.Deploy.Resources.Reservations == nil {
+		return 0
+	}
+	return int64(s.Deploy.Resources.Reservations.MemoryBytes)
+}
+
+func swappiness(s types.ServiceConfig) *int64 {
+	if s.MemSwappiness == 0 { // as compose does: 0 is not said
+		return nil
+	}
+	return new(int64(s.MemSwappiness))
+}
+
 func limits(s types.ServiceConfig) types.Resource {
 	if s.Deploy == nil || s.Deploy.Resources.Limits == nil {
 		return types.Resource{}
@@ -94,6 +110,9 @@ func (s *Stage) create(ctx context.Context, c containerSpec) (*testcontainers.Do
 	}
 	ctx, cancel := unbroken(ctx)
 	defer cancel()
+	if err := s.checkPlatform(ctx, c.service); err != nil {
+		return nil, fmt.Errorf("create %s: %w", c.name, err)
+	}
 	labels := maps.Clone(s.labels)
 	maps.Copy(labels, c.service.Labels)
 	maps.Copy(labels, c.labels)
@@ -130,9 +149,86 @@ func (s *Stage) create(ctx context.Context, c containerSpec) (*testcontainers.Do
 		if ctr != nil {
 			err = errors.Join(err, s.remove(ctx, ctr))
 		}
-		return nil, fmt.Errorf("create %s: %w", c.name, err)
+		return nil, fmt.Errorf("create %s: %w%s", c.name, err, s.mountedOver(c, err))
 	}
 	return ctr, nil
+}
+
+// inTheWay is what engines say of a mount or a copy that a file is in the way of.
+var inTheWay = regexp.MustCompile(`not a directory|is not directory|is a directory|not a dir\b|cannot overwrite`)
+
+// mountedOver says more of a container that could not be made because of what is mounted
+// into it; "" where that is not why.
+func (s *Stage) mountedOver(c containerSpec, err error) string {
+	var targets []string
+	for _, v := range c.service.Volumes {
+		targets = append(targets, v.Target)
+	}
+	for _, f := range c.files {
+		targets = append(targets, f.target)
+	}
+	if len(targets) == 0 || !inTheWay.MatchString(err.Error()) {
+		return ""
+	}
+	slices.Sort(targets)
+	where := readComposeSource(s.project.ComposeFiles).find("services", c.service.Name, "volumes")
+	return fmt.Sprintf(" (%s)", where.says(fmt.Sprintf("of what is mounted at %s, a folder meets a file of the image, or a file a folder: mount it elsewhere",
+		strings.Join(slices.Compact(targets), ", "))))
+}
+
+// checkPlatform refuses an image of another platform than the compose file asks for, and
+// remembers one of another than the engine's, which may run it, more slowly, or not.
+func (s *Stage) checkPlatform(ctx context.Context, c types.ServiceConfig) error {
+	image, err := s.docker.ImageInspect(ctx, c.Image)
+	if err != nil {
+		return fmt.Errorf("ask the engine for image %s: %w", c.Image, err)
+	}
+	is := image.Os + "/" + image.Architecture
+	if c.Platform != "" && !samePlatform(c.Platform, is) {
+		return fmt.Errorf("the compose file asks for platform %s, and the image %s in the engine is for %s: get the right one, with `docker pull --platform %s %s` or by building it so, or leave platform out",
+			c.Platform, c.Image, is, c.Platform, c.Image)
+	}
+	if here := "linux/" + s.engine.Arch; !samePlatform(is, here) {
+		hint := fmt.Sprintf("the image %s is for %s, and this engine runs %s: use one for %s, unless the engine can emulate it", c.Image, is, here, here)
+		if _, told := s.foreign.LoadOrStore(c.Image, hint); !told {
+			s.o.Progress(hint)
+		}
+	}
+	return nil
+}
+
+// samePlatform compares the system and the architecture of two platforms, not the
+// variant, which newer processors run all of.
+func samePlatform(a, b string) bool {
+	part := func(p string, n int) string {
+		if parts := strings.Split(strings.ToLower(p), "/"); n < len(parts) {
+			return parts[n]
+		}
+		return ""
+	}
+	arch := func(p string) string {
+		switch a := part(p, 1); a {
+		case "x86_64", "x86-64":
+			return "amd64"
+		case "aarch64":
+			return "arm64"
+		default:
+			return a
+		}
+	}
+	return part(a, 0) == part(b, 0) && arch(a) == arch(b)
+}
+
+// foreignImage says why a container of the image that said this may not run here; ""
+// where that is not why.
+func (s *Stage) foreignImage(ref, said string) string {
+	if hint, ok := s.foreign.Load(ref); ok {
+		return " (" + hint.(string) + ")"
+	}
+	if strings.Contains(said, "exec format error") { // an image may say one thing and hold another
+		return fmt.Sprintf(" (the program in the image %s is for another processor than this engine's, linux/%s, or is a script without its first line #!)", ref, s.engine.Arch)
+	}
+	return ""
 }
 
 func (c containerSpec) configure(config *container.Config) {
@@ -179,7 +275,9 @@ func (c containerSpec) configureHost(host *container.HostConfig, networkName, st
 	if c.memory > 0 && host.MemorySwap == 0 {
 		host.MemorySwap = c.memory // none: a limit that swaps is no limit
 	}
-	host.MemoryReservation = int64(s.MemReservation)
+	host.MemorySwappiness = swappiness(s)
+	host.MemoryReservation = max(int64(s.MemReservation), reserved(s))
+	host.CPUPeriod, host.CPUQuota = s.CPUPeriod, s.CPUQuota
 	host.CPUShares, host.CpusetCpus = s.CPUShares, s.CPUSet
 	if cpus := max(float64(s.CPUS), float64(l.NanoCPUs)); cpus > 0 {
 		host.NanoCPUs = int64(cpus * 1e9)
@@ -187,14 +285,7 @@ func (c containerSpec) configureHost(host *container.HostConfig, networkName, st
 	if pids := max(s.PidsLimit, l.Pids); pids > 0 {
 		host.PidsLimit = &pids
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Ulimits)) {
-		u := s.Ulimits[name]
-		limit := &container.Ulimit{Name: name, Soft: int64(u.Soft), Hard: int64(u.Hard)}
-		if u.Single != 0 {
-			limit.Soft, limit.Hard = int64(u.Single), int64(u.Single)
-		}
-		host.Ulimits = append(host.Ulimits, limit)
-	}
+	host.Ulimits = ulimitsOf(s.Ulimits)
 	host.Tmpfs = tmpfs(s)
 	host.Mounts = volumeMounts(s, stageID)
 	host.PortBindings = network.PortMap{}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -17,19 +18,22 @@ var composeHonoured = []string{
 	"name", "image", "environment", "env_file", "command", "entrypoint", "user", "working_dir", "hostname", "domainname",
 	"healthcheck", "depends_on", "networks", "expose", "extra_hosts", "container_name",
 	"volumes", "tmpfs", "configs", "secrets", "read_only", "shm_size",
-	"mem_limit", "mem_reservation", "memswap_limit", "cpus", "cpu_shares", "cpuset", "pids_limit", "ulimits", "oom_score_adj", "deploy", "scale",
-	"stop_grace_period", "stop_signal", "restart", "init", "tty", "stdin_open", "platform",
+	"mem_limit", "mem_reservation", "memswap_limit", "mem_swappiness", "cpus", "cpu_period", "cpu_quota", "cpu_shares", "cpuset", "pids_limit", "ulimits", "oom_score_adj", "deploy", "scale",
+	"stop_grace_period", "stop_signal", "restart", "init", "tty", "stdin_open", "platform", "build", "profiles", "extends",
 	"cap_add", "cap_drop", "security_opt", "group_add", "sysctls", "labels", "label_file",
 }
 
-// composeIdle are the fields that may be there and say nothing about a stage.
-var composeIdle = []string{
-	"build",                                      // images come by their names
-	"pull_policy",                                // the same
-	"ports",                                      // nothing but the balancer is called from outside
-	"attach", "logging", "log_driver", "log_opt", // the stage reads every log itself
-	"profiles", "extends", // the loader has dealt with them
-	"develop", "annotations",
+// composeIdle are the fields that may be there and say nothing about a stage, and why:
+// ComposeNotes tells it.
+var composeIdle = map[string]string{
+	"ports":       "nothing but the balancer is called from outside, so no port is published",
+	"pull_policy": "an image that the engine has is used, another pulled or built",
+	"logging":     "the stage reads every log itself",
+	"log_driver":  "the stage reads every log itself",
+	"log_opt":     "the stage reads every log itself",
+	"attach":      "the stage reads every log itself",
+	"develop":     "nothing is changed while a rehearsal runs",
+	"annotations": "they are not passed on",
 }
 
 // unsupported is what a stage would not honour: where it is, and why.
@@ -44,12 +48,9 @@ func unsupportedIn(p *types.Project, s types.ServiceConfig) []unsupported {
 	no := func(why string, keys ...string) { all = append(all, unsupported{keys, why}) }
 
 	for name, value := range composeFields(reflect.ValueOf(s)) {
-		if !value.IsZero() && !slices.Contains(composeHonoured, name) && !slices.Contains(composeIdle, name) {
+		if _, idle := composeIdle[name]; !value.IsZero() && !idle && !slices.Contains(composeHonoured, name) {
 			no(fmt.Sprintf("%s is not supported in a rehearsal: %s", name, composeRemedy(name)), name)
 		}
-	}
-	if s.Image == "" {
-		no("it has no image: name the image, beside build if that is there too")
 	}
 	for name, value := range s.Environment {
 		if value == nil {
@@ -69,16 +70,31 @@ func unsupportedIn(p *types.Project, s types.ServiceConfig) []unsupported {
 				"call services by their names", name), "networks", name)
 		}
 	}
-	for i, v := range s.Volumes {
+	for _, v := range s.Volumes {
 		if why := unsupportedVolume(v); why != "" {
-			no(why, "volumes", fmt.Sprint(i))
+			no(why, "volumes", targetKey(v.Target))
 		} else if s.ReadOnly && v.Type == types.VolumeTypeBind {
 			no(fmt.Sprintf("read_only with a file from outside (%s) is not supported: use a config, a volume or a tmpfs there", v.Target),
-				"volumes", fmt.Sprint(i))
+				"volumes", targetKey(v.Target))
 		}
 	}
 	if s.ReadOnly && len(s.Configs)+len(s.Secrets) > 0 {
 		no("read_only with configs or secrets is not supported: a stage copies them into the container", "read_only")
+	}
+	for _, option := range s.SecurityOpt {
+		if profile, ok := strings.CutPrefix(strings.Replace(option, "=", ":", 1), "seccomp:"); ok && profile != "unconfined" {
+			no("security_opt: a seccomp profile of one's own is not supported: leave it out, or say seccomp:unconfined", "security_opt")
+		}
+	}
+	for _, c := range s.Configs {
+		if why := unsupportedOwner(types.FileReferenceConfig(c)); why != "" {
+			no("configs: "+why, "configs", targetKey(c.Source))
+		}
+	}
+	for _, c := range s.Secrets {
+		if why := unsupportedOwner(types.FileReferenceConfig(c)); why != "" {
+			no("secrets: "+why, "secrets", targetKey(c.Source))
+		}
 	}
 	all = append(all, unsupportedDeploy(s.Deploy)...)
 	for name, d := range s.DependsOn {
@@ -90,6 +106,16 @@ func unsupportedIn(p *types.Project, s types.ServiceConfig) []unsupported {
 		}
 	}
 	return all
+}
+
+// unsupportedOwner says why a copied file cannot have the owner that it asks for, or "".
+func unsupportedOwner(ref types.FileReferenceConfig) string {
+	for _, id := range []string{ref.UID, ref.GID} {
+		if _, err := strconv.ParseUint(id, 10, 31); id != "" && err != nil {
+			return fmt.Sprintf("the owner %q of %s is not a number: nothing is known of the users in the image", id, ref.Source)
+		}
+	}
+	return ""
 }
 
 // unsupportedVolume says why a volume cannot be had, or "".
@@ -104,7 +130,11 @@ func unsupportedVolume(v types.ServiceVolumeConfig) string {
 			return fmt.Sprintf("the volume %s is neither a file nor a folder: a stage copies what it mounts, and never gets a "+
 				"socket or device of this machine", v.Source)
 		}
-	case types.VolumeTypeVolume, types.VolumeTypeTmpfs:
+	case types.VolumeTypeVolume:
+		if v.Volume != nil && v.Volume.Subpath != "" {
+			return fmt.Sprintf("the volume %s: subpath is not supported, since an engine may leave it out in silence: mount the whole volume, or another one", v.Target)
+		}
+	case types.VolumeTypeTmpfs:
 	default:
 		return fmt.Sprintf("a volume of type %q is not supported: use a file, a folder, a named volume or tmpfs", v.Type)
 	}
@@ -134,6 +164,12 @@ func unsupportedDeploy(d *types.DeployConfig) []unsupported {
 func unsupportedShared(p *types.Project) []unsupported {
 	var all []unsupported
 	no := func(why string, keys ...string) { all = append(all, unsupported{keys, why}) }
+	for name := range p.Models {
+		no(fmt.Sprintf("model %q: models are not supported in a rehearsal: %s", name, composeRemedy("models")), "models", name)
+	}
+	for name := range p.Jobs {
+		no(fmt.Sprintf("job %q: jobs are not supported in a rehearsal: make it a service, which others wait for with service_completed_successfully", name), "jobs", name)
+	}
 	for name, v := range p.Volumes {
 		switch {
 		case bool(v.External):
@@ -198,7 +234,13 @@ func composeRemedy(field string) string {
 	case "network_mode", "net", "pid", "ipc", "uts", "cgroup", "cgroup_parent", "userns_mode":
 		return "every container has namespaces of its own; call services by their names"
 	case "links", "external_links":
-		return "call services by their names"
+		return "call services by their names; another name is one of networks.default.aliases of the service that is called"
+	case "volumes_from":
+		return "name the same volume in both services"
+	case "provider", "models":
+		return "a stage raises containers only"
+	case "storage_opt", "blkio_config", "cpu_rt_period", "cpu_rt_runtime", "oom_kill_disable":
+		return "whether it can be had depends on the machine; leave it out"
 	case "dns", "dns_search", "dns_opt":
 		return "a stage knows the names of its services and no others"
 	case "pre_start", "post_start", "pre_stop":

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -23,6 +24,8 @@ type copiedFile struct {
 	text   string
 	target string // an absolute path in the container
 	mode   int64  // 0: as the source, and readable by every user
+	uid    int
+	gid    int
 }
 
 // copiedFiles is what a service gets copies of.
@@ -44,6 +47,8 @@ func copiedFiles(p *types.Project, s types.ServiceConfig) []copiedFile {
 		if ref.Mode != nil {
 			f.mode = int64(*ref.Mode)
 		}
+		f.uid, _ = strconv.Atoi(ref.UID) // "" is root; what is no number was refused
+		f.gid, _ = strconv.Atoi(ref.GID)
 		all = append(all, f)
 	}
 	for _, c := range s.Configs {
@@ -86,7 +91,7 @@ func (f copiedFile) writeTo(out *tar.Writer) error {
 		if mode == 0 {
 			mode = 0o444
 		}
-		if err := out.WriteHeader(&tar.Header{Name: strings.TrimPrefix(f.target, "/"), Mode: mode, Size: int64(len(f.text))}); err != nil {
+		if err := out.WriteHeader(&tar.Header{Name: strings.TrimPrefix(f.target, "/"), Mode: mode, Uid: f.uid, Gid: f.gid, Size: int64(len(f.text))}); err != nil {
 			return err
 		}
 		_, err := io.WriteString(out, f.text)
@@ -127,7 +132,7 @@ func (f copiedFile) writeEntry(out *tar.Writer, name, target string, entry fs.Di
 	if err != nil {
 		return err
 	}
-	h.Name, h.Uid, h.Gid, h.Uname, h.Gname = strings.TrimPrefix(target, "/"), 0, 0, "", ""
+	h.Name, h.Uid, h.Gid, h.Uname, h.Gname = strings.TrimPrefix(target, "/"), f.uid, f.gid, "", ""
 	switch {
 	case f.mode != 0 && !info.IsDir():
 		h.Mode = f.mode

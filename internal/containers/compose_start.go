@@ -24,6 +24,7 @@ import (
 // A service is a compose service other than the released one, as it runs.
 type service struct {
 	types.ServiceConfig
+	nth       int // of its replicas, from 1
 	address   netip.Addr
 	container *testcontainers.DockerContainer
 	once      bool // it does its work and ends, and others wait for that
@@ -51,11 +52,12 @@ func (l latch) wait(ctx context.Context) error {
 func (s *Stage) composed() map[string]types.ServiceConfig {
 	all := maps.Clone(map[string]types.ServiceConfig(s.project.Services))
 	delete(all, s.setup.Service)
+	maps.DeleteFunc(all, func(_ string, c types.ServiceConfig) bool { return ComposeReplicas(c) == 0 })
 	for more := true; more; {
 		more = false
 		for name, c := range all {
 			for _, needed := range c.GetDependencies() {
-				if _, have := all[needed]; !have {
+				if _, have := all[needed]; !have && ComposeReplicas(s.project.Services[needed]) > 0 {
 					delete(all, name)
 					more = true
 					break
@@ -70,28 +72,50 @@ func (s *Stage) composed() map[string]types.ServiceConfig {
 func (s *Stage) planServices() error {
 	configs := s.composed()
 	for _, name := range slices.Sorted(maps.Keys(s.project.Services)) {
-		if _, ours := configs[name]; !ours && name != s.setup.Service {
+		if _, ours := configs[name]; !ours && name != s.setup.Service && ComposeReplicas(s.project.Services[name]) > 0 {
 			s.o.Progress(fmt.Sprintf("left out: service %s, which needs %s: the users' requests go straight to the balancer", name, s.setup.Service))
 		}
 	}
 	for name, c := range configs {
-		address, err := s.inside.address()
-		if err != nil {
-			return err
-		}
-		s.services[name] = &service{
-			ServiceConfig: c, address: address,
-			started: newLatch(), healthy: newLatch(), completed: newLatch(), exited: newLatch(),
+		for nth := 1; nth <= ComposeReplicas(c); nth++ {
+			address, err := s.inside.address()
+			if err != nil {
+				return err
+			}
+			s.services[replicaKey(name, nth)] = &service{
+				ServiceConfig: c, nth: nth, address: address,
+				started: newLatch(), healthy: newLatch(), completed: newLatch(), exited: newLatch(),
+			}
 		}
 	}
 	for _, c := range s.project.Services {
 		for name, d := range c.DependsOn {
-			if on := s.services[name]; on != nil && d.Condition == types.ServiceConditionCompletedSuccessfully {
-				on.once = true
+			for _, on := range s.replicasNamed(name) {
+				on.once = on.once || d.Condition == types.ServiceConditionCompletedSuccessfully
 			}
 		}
 	}
 	return nil
+}
+
+// replicaKey is the key of a service's nth replica: of the first, the service's name. No
+// service's name has a #.
+func replicaKey(name string, nth int) string {
+	if nth == 1 {
+		return name
+	}
+	return fmt.Sprintf("%s#%d", name, nth)
+}
+
+// replicasNamed is all containers of a service other than the released one.
+func (s *Stage) replicasNamed(name string) (all []*service) {
+	for nth := 1; ; nth++ {
+		one, ok := s.services[replicaKey(name, nth)]
+		if !ok {
+			return all
+		}
+		all = append(all, one)
+	}
 }
 
 // startServices starts the services, each when what it depends on is as it asks,
@@ -111,6 +135,9 @@ func (s *Stage) startServices(ctx context.Context) error {
 
 func (s *Stage) startService(ctx context.Context, one *service) error {
 	spec := serviceSpec(s.project, one.ServiceConfig)
+	if one.nth > 1 {
+		spec.name = fmt.Sprintf("%s--%d", one.Name, one.nth)
+	}
 	spec.address, spec.aliases = one.address, aliasesOf(one.ServiceConfig)
 	spec.restarts = one.Restart != "" && one.Restart != types.RestartPolicyNo
 	var err error
@@ -124,8 +151,10 @@ func (s *Stage) startService(ctx context.Context, one *service) error {
 		}
 	}
 	for name, d := range one.DependsOn {
-		if err := s.services[name].reached(ctx, d.Condition); err != nil {
-			return err
+		for _, on := range s.replicasNamed(name) {
+			if err := on.reached(ctx, d.Condition); err != nil {
+				return err
+			}
 		}
 	}
 	if s.border != nil { // what it calls while it starts counts, too
@@ -181,7 +210,8 @@ func (s *Stage) serviceExited(one *service, restarts bool) {
 		close(one.completed)
 	case restarts:
 	default:
-		s.lose("service %s %s%s", one.Name, state, s.lastLines(s.life, one.container.ID))
+		last := s.lastLines(s.life, one.container.ID)
+		s.lose("service %s %s%s%s", one.Name, state, last, s.foreignImage(one.Image, last))
 	}
 }
 
@@ -328,7 +358,11 @@ func (s *Stage) run(ctx context.Context, id string, command []string, timeout ti
 		return err
 	}
 	if end.ExitCode != 0 {
-		return fmt.Errorf("health check %q: exit status %d: %s", command, end.ExitCode, s.secrets.redact(oneLine(said.String())))
+		hint := ""
+		if command[0] == "/bin/sh" && strings.Contains(said.String(), `exec: "/bin/sh"`) {
+			hint = " (the image has no shell: write the test as [CMD, program, ...], with a program that it has)"
+		}
+		return fmt.Errorf("health check %q: exit status %d: %s%s", command, end.ExitCode, s.secrets.redact(oneLine(said.String())), hint)
 	}
 	return nil
 }

@@ -46,6 +46,7 @@ type imageEngine interface {
 	ImageLoad(ctx context.Context, archive io.Reader, opts ...client.ImageLoadOption) (client.ImageLoadResult, error)
 	ImageList(ctx context.Context, o client.ImageListOptions) (client.ImageListResult, error)
 	ImageRemove(ctx context.Context, ref string, o client.ImageRemoveOptions) (client.ImageRemoveResult, error)
+	ImageBuild(ctx context.Context, files io.Reader, o client.ImageBuildOptions) (client.ImageBuildResult, error)
 	ContainerCreate(ctx context.Context, o client.ContainerCreateOptions) (client.ContainerCreateResult, error)
 	ContainerStart(ctx context.Context, id string, o client.ContainerStartOptions) (client.ContainerStartResult, error)
 	ContainerWait(ctx context.Context, id string, o client.ContainerWaitOptions) client.ContainerWaitResult
@@ -139,7 +140,9 @@ func (m *Images) ensure(ctx context.Context, ref string) (string, error) {
 		}
 		return "", failure
 	}
-	id, err = m.make(ctx, ref, recipe, why)
+	if err = m.ensureBases(ctx, recipe); err == nil {
+		id, err = m.make(ctx, ref, recipe, why)
+	}
 	if err != nil && ctx.Err() == nil {
 		failure.Tried = append(failure.Tried, fmt.Sprintf("building it from %s failed: %v", recipe.Source(), err))
 		failure.Remedy = "remove the cause, or bring it in with `docker load` or `docker tag`"
@@ -174,7 +177,7 @@ func (m *Images) present(ctx context.Context, ref string, recipe ImageRecipe) (i
 	if built == "" || recipe == nil {
 		return image.ID, true, nil
 	}
-	hash, err := recipe.Hash(ctx, m.shop)
+	hash, err := m.hash(ctx, recipe)
 	return image.ID, hash == built, err
 }
 
@@ -193,16 +196,17 @@ func (m *Images) make(ctx context.Context, ref string, recipe ImageRecipe, why s
 	}
 	m.progress(fmt.Sprintf("%s: %sbuilding it from %s", ref, why, recipe.Source()))
 	began := clock.Wall()
-	hash, err := recipe.Hash(ctx, m.shop)
+	hash, err := m.hash(ctx, recipe)
 	if err != nil {
 		return "", err
 	}
-	content, err := recipe.Make(ctx, m.shop)
-	if err != nil {
-		return "", err
+	labels := map[string]string{ImageBuiltLabel: hash, "rehearsal.source": recipe.Source()}
+	if b, ok := recipe.(imageBuilder); ok {
+		labels[imageByEngine] = "yes"
+		id, err = m.buildByEngine(ctx, ref, id, b, labels)
+	} else {
+		id, err = m.makeHere(ctx, ref, recipe, labels)
 	}
-	content.config.Labels = map[string]string{ImageBuiltLabel: hash, "rehearsal.source": recipe.Source()}
-	id, err = m.put(ctx, ref, content)
 	if err != nil {
 		return "", err
 	}
@@ -211,8 +215,19 @@ func (m *Images) make(ctx context.Context, ref string, recipe ImageRecipe, why s
 	return id, nil
 }
 
+// makeHere makes an image and brings it into the engine.
+func (m *Images) makeHere(ctx context.Context, ref string, recipe ImageRecipe, labels map[string]string) (string, error) {
+	content, err := recipe.Make(ctx, m.shop)
+	if err != nil {
+		return "", err
+	}
+	content.config.Labels = labels
+	return m.put(ctx, ref, content)
+}
+
 // sweep removes images built here that lost their name to a newer one, except those
-// that a container still uses: their turn comes at a later build.
+// that a container still uses: their turn comes at a later build. What an engine builds
+// has no name for a moment, in which another process may look.
 func (m *Images) sweep(ctx context.Context) {
 	nameless := make(client.Filters).Add("dangling", "true").Add("label", ImageBuiltLabel)
 	found, err := m.engine.ImageList(ctx, client.ImageListOptions{Filters: nameless})
@@ -220,6 +235,9 @@ func (m *Images) sweep(ctx context.Context) {
 		return
 	}
 	for _, image := range found.Items {
+		if image.Labels[imageByEngine] != "" {
+			continue
+		}
 		_, _ = m.engine.ImageRemove(ctx, image.ID, client.ImageRemoveOptions{PruneChildren: true})
 	}
 }

@@ -290,7 +290,7 @@ func (s *Stage) unhealthy(d *version, sick []*replica, before map[*replica]int, 
 		case r.state == replicaFrozen:
 			why = "does not answer"
 		case why == "" && checks[r.name] != "":
-			why = "health check: " + checks[r.name]
+			why = fmt.Sprintf("health check on port %d: %s", s.setup.Health.Port, checks[r.name])
 		case why == "":
 			why = "does not answer the health check"
 		}
@@ -299,7 +299,8 @@ func (s *Stage) unhealthy(d *version, sick []*replica, before map[*replica]int, 
 		}
 		r.mu.Unlock()
 		if i == 0 { // the others mostly say the same
-			why += r.log.tail(3)
+			last := r.log.tail(3)
+			why += last + s.foreignImage(d.Image, last)
 		}
 		all = append(all, r.name+" "+why)
 	}

@@ -98,6 +98,8 @@ type Stage struct {
 	logBudgets map[string]*logBudget
 	closed     bool
 
+	foreign sync.Map // images of another platform than the engine's, and what to say of them
+
 	wake atomic.Pointer[context.CancelFunc] // of who waits
 }
 

@@ -14,13 +14,14 @@ import (
 
 // yamlFile is rehearsal.yaml as it is written.
 type yamlFile struct {
-	Compose  string   `yaml:"compose"`
-	Service  string   `yaml:"service"`
-	Alarms   string   `yaml:"alarms"`
-	Plan     string   `yaml:"plan"`
-	Plans    []string `yaml:"plans"`
-	Features string   `yaml:"features"`
-	Phrases  string   `yaml:"phrases"`
+	Compose  filenames `yaml:"compose"`
+	Profiles []string  `yaml:"profiles"`
+	Service  string    `yaml:"service"`
+	Alarms   string    `yaml:"alarms"`
+	Plan     string    `yaml:"plan"`
+	Plans    []string  `yaml:"plans"`
+	Features string    `yaml:"features"`
+	Phrases  string    `yaml:"phrases"`
 
 	Versions     map[string]yamlVersion    `yaml:"versions"`
 	Images       map[string]yamlImage      `yaml:"images"`
@@ -40,10 +41,30 @@ type yamlFile struct {
 
 type yamlVersion struct {
 	Image       string            `yaml:"image"`
+	Build       *yamlBuild        `yaml:"build"`
 	Environment map[string]string `yaml:"environment"`
 	Replicas    whole             `yaml:"replicas"`
 	Migration   string            `yaml:"migration"`
 	Simulated   []yamlFailure     `yaml:"simulated"`
+}
+
+// yamlBuild is how a version is built where the compose file says it otherwise: the
+// folder to build from, or that and more.
+type yamlBuild struct{ yamlBuildKeys }
+
+type yamlBuildKeys struct {
+	Context    string            `yaml:"context"`
+	Dockerfile string            `yaml:"dockerfile"`
+	Target     string            `yaml:"target"`
+	Args       map[string]string `yaml:"args"`
+}
+
+// UnmarshalYAML is the form that keeps the decoder's rule that unknown keys are wrong.
+func (b *yamlBuild) UnmarshalYAML(unmarshal func(any) error) error {
+	if unmarshal(&b.Context) == nil {
+		return nil
+	}
+	return unmarshal(&b.yamlBuildKeys)
 }
 
 type yamlFailure struct {

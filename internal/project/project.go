@@ -99,14 +99,24 @@ func (r *reader) project(f yamlFile) *Project {
 }
 
 func (r *reader) compose(p *Project, f yamlFile) {
-	file, _, ok := r.open(at{"compose"}, orDefault(f.Compose, "compose.yaml"), "the compose file of the service and all that it needs")
-	if !ok {
+	var files []string
+	for _, name := range orList(f.Compose, "compose.yaml") {
+		if file, _, ok := r.open(at{"compose"}, name, "the compose file of the service and all that it needs"); ok {
+			files = append(files, file)
+		}
+	}
+	if len(files) == 0 || len(files) < len(f.Compose) {
 		return
 	}
-	c, err := containers.LoadCompose(r.ctx, file)
+	c, err := containers.LoadComposeFiles(r.ctx, containers.ComposeOptions{Files: files, Profiles: f.Profiles})
 	if err != nil {
 		r.add(err)
 		return
+	}
+	for i, name := range f.Profiles {
+		if have := containers.ComposeProfiles(c); !slices.Contains(have, name) {
+			r.fail(at{"profiles", i}, "profiles: no service of the compose file has the profile %q: there are %q", name, have)
+		}
 	}
 	p.Compose = c
 	if f.Service == "" {
@@ -114,15 +124,18 @@ func (r *reader) compose(p *Project, f yamlFile) {
 		return
 	}
 	s, ok := c.Services[f.Service]
-	if !ok {
-		r.fail(at{"service"}, "service: %s has no service %q: it has %q", file, f.Service, c.ServiceNames())
+	if off, has := c.DisabledServices[f.Service]; !ok && has {
+		r.fail(at{"service"}, "service: %q has profiles: name one of %q, profiles: [%s]", f.Service, off.Profiles, off.Profiles[0])
 		return
 	}
-	p.Setup.Replicas = 1
+	if !ok {
+		r.fail(at{"service"}, "service: %s has no service %q: it has %q", strings.Join(files, ", "), f.Service, c.ServiceNames())
+		return
+	}
+	if p.Setup.Replicas = containers.ComposeReplicas(s); p.Setup.Replicas < 1 {
+		r.fail(at{"service"}, "service: %q has no replicas in the compose file: want at least 1", f.Service)
+	}
 	if s.Deploy != nil {
-		if s.Deploy.Replicas != nil {
-			p.Setup.Replicas = *s.Deploy.Replicas
-		}
 		if l := s.Deploy.Resources.Limits; l != nil {
 			p.Setup.MemoryLimit = int64(l.MemoryBytes)
 		}
@@ -170,8 +183,11 @@ func (r *reader) versions(p *Project, f yamlFile) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Versions)) {
 		v, way := f.Versions[name], at{"versions", name}
-		if v.Image == "" {
-			r.fail(append(way, "image"), "versions: %s: needs an image", name)
+		switch {
+		case v.Build != nil:
+			v.Image = r.build(p, append(way, "build"), name, v)
+		case v.Image == "":
+			r.fail(append(way, "image"), "versions: %s: needs an image, or a build: the folder to build it from", name)
 		}
 		out := stage.Version{Name: name, Image: v.Image, Environment: v.Environment, Migration: v.Migration, Replicas: r.count(append(way, "replicas"), v.Replicas, 0)}
 		for i, s := range v.Simulated {
@@ -195,6 +211,33 @@ func (r *reader) versions(p *Project, f yamlFile) {
 	}
 }
 
+// build is the name of the image of a version that is built.
+func (r *reader) build(p *Project, way at, name string, v yamlVersion) (image string) {
+	if p.Compose == nil {
+		return v.Image
+	}
+	b := containers.ComposeBuild{Image: v.Image, Dockerfile: v.Build.Dockerfile, Target: v.Build.Target, Args: v.Build.Args}
+	if v.Build.Context != "" {
+		folder := r.folder(append(way, "context"), v.Build.Context, "the folder to build the version from")
+		var err error
+		if b.Context, err = filepath.Abs(folder); err != nil {
+			r.fail(way, "versions: %s: build: %v", name, err)
+		}
+	}
+	image, recipe, err := containers.ComposeVersion(p.Compose, p.Setup.Service, name, b)
+	if err != nil {
+		r.fail(way, "versions: %s: build: %v", name, err)
+		return v.Image
+	}
+	for _, other := range p.Recipes {
+		if other.Matches(image) {
+			r.fail(way, "versions: %s: build: another version is built as the image %s: give each an image of its own", name, image)
+		}
+	}
+	p.Recipes = append(p.Recipes, recipe)
+	return image
+}
+
 func (r *reader) images(p *Project, f yamlFile) {
 	const what = "the folder of the Go program to build"
 	for _, image := range slices.Sorted(maps.Keys(f.Images)) {
@@ -204,6 +247,9 @@ func (r *reader) images(p *Project, f yamlFile) {
 			continue
 		}
 		p.Recipes = append(p.Recipes, containers.GoRecipe{Dir: r.folder(way, b.Go, what), Package: ".", Ldflags: b.Ldflags}.For(image))
+	}
+	if p.Compose != nil {
+		p.Recipes = append(p.Recipes, containers.ComposeRecipes(p.Compose)...)
 	}
 }
 

@@ -85,7 +85,7 @@ func TestEveryFieldArrives(t *testing.T) {
 		assert.Equal(t, want, s.Versions[name].Simulated)
 	}
 	assert.Len(t, s.Versions, 10)
-	assert.Len(t, p.Recipes, 11)
+	assert.Len(t, p.Recipes, 13, "images, and the builds of the compose file")
 	assert.Contains(t, p.Images(), "shop:v2-leaks-memory")
 	assert.Contains(t, p.Images(), "postgres:17")
 
@@ -204,6 +204,53 @@ traffic: {rate: 1, requests: [{name: browse, weight: 1, path: /products}]}
 	assert.Nil(t, p.Waivers)
 }
 
+func TestAVersionMayBeBuilt(t *testing.T) {
+	c := copied(t)
+	require.NoError(t, os.Mkdir(filepath.Join(c.dir, "next"), 0o755))
+	c.change("rehearsal.yaml", `  v1: {image: "shop:v1"}`, `  v1: {build: next}`)
+	c.change("rehearsal.yaml", `  v2: {image: "shop:v2", `, `  v2: {image: "registry.example.com/shop:2", build: {args: {VERSION: two}, target: run}, `)
+	p, err := c.load(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, p.Compose.Name+"-shop:v1", p.Setup.Versions["v1"].Image)
+	assert.Equal(t, "registry.example.com/shop:2", p.Setup.Versions["v2"].Image)
+	for name, own := range map[string]bool{"v1": true, "v2": false} {
+		i := slices.IndexFunc(p.Recipes, func(r containers.ImageRecipe) bool { return r.Matches(p.Setup.Versions[name].Image) })
+		require.GreaterOrEqual(t, i, 0, name)
+		assert.Equal(t, own, p.Recipes[i].Own(), "%s: a registry is asked for an image that has a name", name)
+	}
+}
+
+func TestSeveralComposeFilesAndProfiles(t *testing.T) {
+	c := copied(t)
+	c.write("more.yaml", "services:\n  shop: {deploy: {replicas: 7}}\n  search: {image: search, profiles: [extra]}\n  mail: {image: mail, profiles: [other]}\n")
+	c.change("rehearsal.yaml", "compose: compose.yaml", "compose: [compose.yaml, more.yaml]\nprofiles: [extra] #")
+	p, err := c.load(t.Context())
+	require.NoError(t, err)
+	assert.Contains(t, p.Compose.ServiceNames(), "search")
+	assert.NotContains(t, p.Compose.ServiceNames(), "mail")
+	assert.Equal(t, 7, p.Setup.Replicas)
+
+	c.change("rehearsal.yaml", "profiles: [extra]", "profiles: [extra, ohter]")
+	assert.Equal(t, []string{`rehearsal.yaml:5: profiles: no service of the compose file has the profile "ohter": there are ["extra" "other"]`}, c.problems(t.Context()))
+	c.change("rehearsal.yaml", "profiles: [extra, ohter]", "profiles: [extra]")
+	c.change("rehearsal.yaml", "compose: [compose.yaml, more.yaml]", "compose: [compose.yaml, most.yaml]")
+	require.Len(t, c.problems(t.Context()), 1)
+	assert.Contains(t, c.problems(t.Context())[0], "compose: there is no file most.yaml")
+}
+
+func TestReplicasMayBeSaidByScale(t *testing.T) {
+	c := copied(t)
+	c.write("more.yaml", "services:\n  shop: {scale: 5, deploy: {replicas: 5}}\n")
+	c.change("rehearsal.yaml", "compose: compose.yaml", "compose: [compose.yaml, more.yaml] #")
+	p, err := c.load(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 5, p.Setup.Replicas)
+	c.write("more.yaml", "services:\n  shop: {scale: 0, deploy: {replicas: 0}}\n")
+	assert.Equal(t, []string{`rehearsal.yaml:5: service: "shop" has no replicas in the compose file: want at least 1`}, c.problems(t.Context()))
+	c.write("more.yaml", "services:\n  shop: {profiles: [late]}\n")
+	assert.Contains(t, strings.Join(c.problems(t.Context()), "\n"), `rehearsal.yaml:5: service: "shop" has profiles: name one of ["late"], profiles: [late]`)
+}
+
 func TestAFileMayBeNamedByItsWholePath(t *testing.T) {
 	c := copied(t)
 	elsewhere := filepath.Join(t.TempDir(), "alarms.json")
@@ -288,7 +335,7 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		want    string // after file and line
 	}{
 		{"unknown key", "features: ../features", "feature: ../features", "",
-			`unknown key "feature": here may be compose, service, alarms, plan, plans, features, phrases, versions, images, health, dependencies, stubs, traffic, smoke, migrations, monitoring, simulation, tolerance, production, waivers, pipeline`},
+			`unknown key "feature": here may be compose, profiles, service, alarms, plan, plans, features, phrases, versions, images, health, dependencies, stubs, traffic, smoke, migrations, monitoring, simulation, tolerance, production, waivers, pipeline`},
 		{"unknown key inside", "  interval: 10s", "  intervall: 10s", "",
 			`unknown key "intervall": here may be path, port, interval, healthy, unhealthy, timeout, deadline, drain`},
 		{"unknown key of a list", "method: POST\n      path: /orders", "metod: POST\n      path: /orders", "",
@@ -299,7 +346,7 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		{"a list for a number", "rate: 200 ", "rate: [200] ", "", `want a whole number, not a list`},
 		{"text for a list", "requests: [order]", "requests: order", "", `want a list, such as [a, b], not "order"`},
 		{"a list for text", "service: shop  ", "service: [shop]", "", `want text, not a list`},
-		{"a list for a mapping", `  v1: {image: "shop:v1"}`, `  v1: ["shop:v1"]`, "", `want a mapping of image, environment, replicas, migration, simulated, not a list`},
+		{"a list for a mapping", `  v1: {image: "shop:v1"}`, `  v1: ["shop:v1"]`, "", `want a mapping of image, build, environment, replicas, migration, simulated, not a list`},
 		{"text for a mapping", "headers: {Content-Type: application/json, Idempotency-Key: \"{key}\"}\n      body: '{\"product\": 1, \"quantity\": 2}'", "headers: none", "",
 			`want a mapping, such as {key: value}, not "none"`},
 		{"no yes or no", "readiness: true", "readiness: sometimes", "", `want true or false, not "sometimes"`},
@@ -325,8 +372,12 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		{"features missing", "features: ../features", "features: specs", "", "features: there is no specs: want the folder of the *.feature files, or one of them"},
 		{"filters missing", "filters: metric-filters.json", "filters: filters.json", "", "monitoring: there is no file filters.json: want the output of `aws logs describe-metric-filters`"},
 
-		{"version without an image", `  v1: {image: "shop:v1"}`, `  v1: {}`, "", `versions: v1: needs an image`},
-		{"version of nothing", `  v1: {image: "shop:v1"}`, `  v1:`, "", `versions: v1: needs an image`},
+		{"version without an image", `  v1: {image: "shop:v1"}`, `  v1: {}`, "", `versions: v1: needs an image, or a build: the folder to build it from`},
+		{"version of nothing", `  v1: {image: "shop:v1"}`, `  v1:`, "", `versions: v1: needs an image, or a build: the folder to build it from`},
+		{"build of a missing folder", `  v1: {image: "shop:v1"}`, `  v1: {build: nowhere}`, "", `versions: there is no folder nowhere: want the folder to build the version from`},
+		{"build of a list", `  v1: {image: "shop:v1"}`, `  v1: {build: [a]}`, "", `want a mapping of context, dockerfile, target, args, not a list`},
+		{"build with a misspelt key", `  v1: {image: "shop:v1"}`, `  v1: {build: {contxt: a}}`, "", `unknown key "contxt": here may be context, dockerfile, target, args`},
+		{"build of an image twice", `  v1: {image: "shop:v1"}`, `  v1: {image: "shop:v2", build: .}` + "\n" + `  v1b: {image: "shop:v2", build: {}}`, `  v1b: {image`, `versions: v1b: build: another version is built as the image shop:v2: give each an image of its own`},
 		{"no replicas", `  v1: {image: "shop:v1"}`, `  v1: {image: "shop:v1", replicas: 0}`, "", `replicas: 0: must be at least 1`},
 		{"unknown failure", "simulated: [{kind: crash at start}]", "simulated: [{kind: crashes at start}]", "",
 			`versions: v2-crashes-at-start: simulated: unknown failure "crashes at start": known are ["crash at start" "crash later" "crash loop" "hang" "out of memory" "errors" "latency" "dependency down" "dependency slow" "dependency errors" "missing variable" "wrong variable" "lost writes" "wrong answers" "memory leak"]`},
@@ -431,7 +482,7 @@ func TestAFileOfTheWrongKind(t *testing.T) {
 	for _, c := range []struct{ name, file, text, want string }{
 		{"empty rehearsal", "rehearsal.yaml", "", "rehearsal.yaml:1: the file is empty: it must say at least the compose file, the service, its versions, alarms, plan and traffic"},
 		{"only a comment", "rehearsal.yaml", "# later\n", "rehearsal.yaml:1: the file is empty"},
-		{"a list", "rehearsal.yaml", "- shop\n", "rehearsal.yaml:1: want a mapping of compose, service,"},
+		{"a list", "rehearsal.yaml", "- shop\n", "rehearsal.yaml:1: want a mapping of compose, profiles, service,"},
 		{"empty alarms", "alarms.json", "", "alarms.json:1: "},
 		{"alarms that are none", "alarms.json", `{"metricFilters": []}`, `alarms.json:1: "MetricAlarms" is missing`},
 		{"empty filters", "metric-filters.json", "", "metric-filters.json:1: this is not JSON: unexpected end of JSON input: want the output of `aws logs describe-metric-filters`"},

@@ -20,6 +20,13 @@ func orDefault[T comparable](v, instead T) T {
 	return v
 }
 
+func orList(v []string, instead string) []string {
+	if len(v) == 0 {
+		return []string{instead}
+	}
+	return v
+}
+
 // count is n, which must be at least 1 where it is there at all, else instead.
 func (r *reader) count(way at, n whole, instead int) int {
 	if _, there := r.find(way); there && n < 1 {

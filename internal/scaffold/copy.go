@@ -43,6 +43,9 @@ func FromCompose(ctx context.Context, o Options) (*Draft, error) {
 	if note != "" {
 		s.found("%s", note)
 	}
+	for _, n := range containers.ComposeNotes(p, &stage.Setup{Service: o.Service}) {
+		s.found("%s", n)
+	}
 	return s.draft()
 }
 
@@ -66,11 +69,6 @@ func composeFile(o Options) (file, note string, err error) {
 	}
 	if len(there) > 1 {
 		note = fmt.Sprintf("there are %s: %s was read, as docker compose would", strings.Join(there, " and "), there[0])
-	}
-	for _, name := range cli.DefaultOverrideFileNames {
-		if exists(filepath.Join(o.Folder, name)) {
-			note = strings.TrimPrefix(note+"; ", "; ") + name + " was not read: a rehearsal reads one compose file"
-		}
 	}
 	return filepath.Join(o.Folder, there[0]), note, nil
 }

@@ -375,7 +375,7 @@ func TestTheComposeFileIsFoundAsDockerDoes(t *testing.T) {
 	assert.Contains(t, d.Found[0], "compose.yml: the service web")
 	text := strings.Join(d.Found, "\n")
 	assert.Contains(t, text, "compose.yml was read, as docker compose would")
-	assert.Contains(t, text, "compose.override.yaml was not read")
+	assert.Contains(t, text, "compose.override.yaml is not read: to have it, say in rehearsal.yaml compose: [compose.yml, compose.override.yaml]")
 	d, err = FromCompose(context.Background(), Options{Folder: dir, Compose: "other.yaml"})
 	require.NoError(t, err)
 	assert.Contains(t, d.Found[0], "other.yaml: the service web")

@@ -17,6 +17,7 @@ import (
 	"github.com/docker/go-units"
 	"go.yaml.in/yaml/v3"
 
+	"rehearsal/internal/containers"
 	"rehearsal/internal/release"
 	"rehearsal/internal/stage"
 )
@@ -48,11 +49,8 @@ func (s *sketch) found(format string, args ...any) {
 // look fills in what the compose file says of the service.
 func (s *sketch) look(p *types.Project) {
 	service := p.Services[s.Service]
-	s.Replicas = 1
+	s.Replicas = containers.ComposeReplicas(service)
 	if d := service.Deploy; d != nil {
-		if d.Replicas != nil {
-			s.Replicas = *d.Replicas
-		}
 		if l := d.Resources.Limits; l != nil {
 			s.MemoryLimit = int64(l.MemoryBytes)
 		}
