@@ -571,7 +571,7 @@ func TestAKeptStageRunsOn(t *testing.T) {
 	mine := make(client.Filters).Add("label", "rehearsal.stage="+id)
 	list, err := s.engine.Client.ContainerList(t.Context(), client.ContainerListOptions{Filters: mine})
 	require.NoError(t, err)
-	require.Len(t, list.Items, 6, "database, payments, balancer, Toxiproxy and two replicas")
+	require.Len(t, list.Items, 7, "border, database, payments, balancer, Toxiproxy and two replicas")
 	reapers, err := s.engine.Client.ContainerList(t.Context(), client.ContainerListOptions{
 		Filters: make(client.Filters).Add("label", "org.testcontainers.ryuk=true").Add("label", "org.testcontainers.sessionId="+testcontainers.SessionID()),
 	})
