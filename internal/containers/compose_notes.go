@@ -162,6 +162,9 @@ func linesOf(places []composePlace) string {
 
 // notRead is what docker compose would read by itself.
 func notRead(p *types.Project) (all []string) {
+	if len(p.ComposeFiles) == 0 {
+		return nil
+	}
 	folder := filepath.Dir(p.ComposeFiles[0])
 	for _, name := range cli.DefaultOverrideFileNames {
 		file := filepath.Join(folder, name)

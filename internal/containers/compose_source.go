@@ -34,7 +34,12 @@ type composePlace struct {
 
 func (p composePlace) says(text string) *ComposeError { return &ComposeError{p.file, p.line, text} }
 
+// readComposeSource reads the files of a project; one that is in no file is as one in an
+// empty compose.yaml.
 func readComposeSource(files []string) *composeSource {
+	if len(files) == 0 {
+		return &composeSource{named: []*composeFile{{path: "compose.yaml"}}, all: map[string]*composeFile{}}
+	}
 	s := &composeSource{all: map[string]*composeFile{}}
 	for _, path := range files {
 		// One folder is the project's, whose first file it is in.

@@ -376,6 +376,13 @@ networks: {front: , back: }
 	}, got)
 }
 
+func TestAProjectThatIsInNoFileHasNoLines(t *testing.T) {
+	p := &types.Project{Name: "corner", Services: types.Services{"web": {Name: "web", WorkloadSpec: types.WorkloadSpec{Build: &types.BuildConfig{Context: "/nowhere"}}}}}
+	assert.Equal(t, []string{`compose.yaml: service "web" has no healthcheck: it counts as ready as soon as it runs, unless rehearsal.yaml has it among the dependencies, which are asked`},
+		ComposeNotes(p, &stage.Setup{}))
+	assert.ErrorContains(t, errors.Join(ComposeRecipes(p)[0].(buildRecipe).wrong...), `compose.yaml: service "web": build.context: there is no folder /nowhere`)
+}
+
 func TestServicesWithoutReplicasAreNotWaitedFor(t *testing.T) {
 	p, err := LoadCompose(t.Context(), writeCompose(t, "services:\n  shop: {image: a, depends_on: [mail]}\n  mail: {image: b, depends_on: [idle]}\n  idle: {image: c, scale: 0}\n", nil))
 	require.NoError(t, err)

@@ -156,6 +156,9 @@ func (m *Images) survey(ctx context.Context, refs []string) []EngineFinding {
 			f.Detail = "there"
 		case recipe != nil && (recipe.Own() || unreachable != nil || id != ""):
 			f.State, f.Detail, f.Remedy = EngineWeak, "can be built here from "+recipe.Source(), "nothing: the first run builds it"
+			if _, err := buildRefs(recipe); err != nil {
+				f.State, f.Detail, f.Remedy = EngineMissing, "cannot be built here: "+err.Error(), "remove the cause, or bring it in with `docker load` or `docker tag`"
+			}
 		case unreachable == nil:
 			f.State, f.Detail, f.Remedy = EngineWeak, "can be pulled from "+imageRegistry(ref), "nothing: the first run pulls it"
 		default:

@@ -319,6 +319,11 @@ secrets:
 		_, err := m.Ensure(t.Context(), ref)
 		assert.ErrorContains(t, err, want)
 	}
+	found := m.survey(t.Context(), []string{"keys:1", "corner-web"})
+	assert.Equal(t, EngineMissing, found[0].State)
+	assert.Contains(t, found[0].Detail, `cannot be built here: `+file+`:15: service "keys": build.secrets`)
+	assert.Equal(t, EngineWeak, found[1].State)
+	assert.Equal(t, "can be built here from the Dockerfile in the compose file", found[1].Detail)
 	engine.images["keys:1"] = "" // as docker compose built it
 	_, err = m.Ensure(t.Context(), "keys:1")
 	require.NoError(t, err)
