@@ -17,6 +17,7 @@ CHECK_STAGE ?= containers
 # PIPELINES=1 runs the scenarios that push to the team's pipeline too, as THOROUGH=1 does.
 PIPELINES ?= $(THOROUGH)
 
+SHELL    := bash
 GO       ?= go
 REHEARSE := bin/rehearse
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -36,28 +37,33 @@ verify: build ## rehearse the releases: on the simulated stage, then in containe
 pipelines: build ## push to the team's pipeline, good versions and bad (STAGE=containers: slower)
 	@$(REHEARSE) verify --file $(FILE) --stage $(if $(filter both,$(STAGE)),sim,$(STAGE)) --seed $(SEED) --tags @pipeline --report $(REPORT)/pipelines $(FEATURES)
 
+# What has tests that need an engine; their other tests are run with those.
+ENGINE_TESTED := ./internal/containers/... ./fixtures/... ./steps/... ./cmd/...
+
 test: ## every test; those of the container stage too where a Docker engine is reachable
-	@$(GO) test ./...
-	@if $(GO) run ./cmd/rehearse doctor --engine >/dev/null 2>&1; then $(MAKE) --no-print-directory test-containers; \
-	else echo "NOT TESTED: the container stage, since no Docker engine is reachable (rehearse doctor says more)"; fi
+	@if $(GO) run ./cmd/rehearse doctor --engine >/dev/null 2>&1; then \
+	  $(GO) list ./... | grep -vxFf <($(GO) list $(ENGINE_TESTED)) | xargs $(GO) test && $(MAKE) --no-print-directory test-containers; \
+	else $(GO) test ./... && echo "NOT TESTED: the container stage, since no Docker engine is reachable (rehearse doctor says more)"; fi
 
-test-containers: ## the tests that need a Docker engine
-	$(GO) test -tags containers -p 1 -timeout 20m ./internal/containers/... ./fixtures/... ./steps/... ./cmd/...
+test-containers: ## the tests that need a Docker engine, and the others of their packages
+	$(GO) test -tags containers -p 1 -timeout 30m $(ENGINE_TESTED)
 
-race: ## every test that needs no engine, with the race detector
-	$(GO) test -race ./...
+race: ## every test that needs no engine and no long build, with the race detector
+	$(GO) test -race -short ./...
 
 knownbad: build ## break the harness in every known way: each must turn scenarios red
 	@$(REHEARSE) knownbad --file $(FILE) --stage sim
 
 bench: ## the numbers, beside what they are compared to
-	$(GO) test -run '^$$' -bench . -benchmem ./internal/alarm ./internal/cloudwatch ./internal/release ./sim ./steps
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/alarm ./internal/cloudwatch ./internal/compare ./internal/release ./internal/schedule ./sim ./steps
 	$(GO) test -tags containers -run '^$$' -bench Shift -benchtime 1000x ./internal/containers
 	$(GO) test -tags containers -run '^$$' -bench StageOverRawDocker -benchtime 5x ./internal/containers
 	$(GO) test -tags containers -run '^$$' -bench ContainerSpecs -benchtime 1x -timeout 30m ./steps
 
-fuzz: ## each parser for a short while
-	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10s $$p || exit 1; done; done
+FUZZTIME ?= 10s
+
+fuzz: ## each parser for a short while (FUZZTIME)
+	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
 lint: ## gofmt, vet, staticcheck, golangci-lint
 	@unformatted=$$(gofmt -l cmd features fixtures internal sim specs steps 2>/dev/null); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }

@@ -33,7 +33,8 @@ func (s *Store) resource(arn string) error {
 	if len(parts) < 6 || parts[0] != "arn" || parts[2] != "cloudwatch" {
 		return invalidValue("ResourceARN %q is not the ARN of an alarm or a dashboard", short(arn))
 	}
-	kind, found := "", false
+	var kind string
+	var found bool
 	if name, ok := strings.CutPrefix(parts[5], "dashboard/"); ok && len(parts) == 6 {
 		kind, found = "dashboard", s.dashboards[name] != nil
 	} else if parts[5] == "alarm" && len(parts) == 7 {

@@ -91,7 +91,7 @@ func (h *hook) taken(t *testing.T, s *stand) []posted {
 func visit(t *testing.T, url string) (status int, body string) {
 	answer, err := http.Get(url)
 	require.NoError(t, err)
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }()
 	all, err := io.ReadAll(answer.Body)
 	require.NoError(t, err)
 	return answer.StatusCode, string(all)

@@ -77,7 +77,8 @@ func (n *composeNotes) fold(what string, keys ...string) {
 
 func (n *composeNotes) service(p *types.Project, s types.ServiceConfig) {
 	for name, value := range composeFields(reflect.ValueOf(s)) {
-		if why, idle := composeIdle[name]; idle && !value.IsZero() && !(name == "pull_policy" && (s.PullPolicy == types.PullPolicyMissing || s.PullPolicy == types.PullPolicyIfNotPresent)) {
+		usual := name == "pull_policy" && (s.PullPolicy == types.PullPolicyMissing || s.PullPolicy == types.PullPolicyIfNotPresent)
+		if why, idle := composeIdle[name]; idle && !value.IsZero() && !usual {
 			n.fold(name+": "+why, "services", s.Name, name)
 		}
 	}

@@ -51,7 +51,7 @@ func (j *embeddedJudge) run(ctx context.Context, publish func(context.Context) e
 	due := j.due(j.options.Clock.Now())
 	for ctx.Err() == nil {
 		if j.wait(ctx, due) != nil {
-			break
+			return nil //nolint:nilerr // it only says that ctx has ended, which is no fault
 		}
 		if err := publish(ctx); err != nil {
 			return err
