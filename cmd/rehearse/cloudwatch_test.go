@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,7 +43,7 @@ type served struct {
 func serveCloudWatch(t *testing.T, args ...string) *served {
 	t.Helper()
 	s := &served{cmd: exec.Command(rehearse, append([]string{"cloudwatch", "--listen", "127.0.0.1:0"}, args...)...), read: make(chan struct{})}
-	var errs bytes.Buffer
+	var errs lockedBuffer
 	s.cmd.Stderr = &errs
 	out, err := s.cmd.StdoutPipe()
 	require.NoError(t, err)
