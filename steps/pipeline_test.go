@@ -15,7 +15,16 @@ import (
 	"rehearsal/internal/release"
 )
 
+// inFull leaves a test that pushes many times to the run without -short.
+func inFull(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: it pushes to the pipeline many times")
+	}
+}
+
 func TestThePipelinesOfTheShop(t *testing.T) {
+	inFull(t)
 	dir := t.TempDir()
 	v, err := Rehearsal{
 		Project: shop(t), Features: []string{"../features"}, Tags: PipelineTag, Stages: []string{Simulated}, Seed: 1, Report: dir,
@@ -54,6 +63,7 @@ func pushOf(t *testing.T, p *project.Project, lines ...string) *Result {
 const pushed = `When version "v2" is pushed`
 
 func TestAPromiseOfAPipelineThatIsBroken(t *testing.T) {
+	inFull(t)
 	p := shop(t)
 	for name, c := range map[string]struct {
 		lines []string
