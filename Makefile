@@ -62,8 +62,8 @@ bench: ## the numbers, beside what they are compared to
 
 FUZZTIME ?= 10s
 
-fuzz: ## each parser for a short while (FUZZTIME)
-	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+fuzz: ## each parser for a short while (FUZZTIME=10s, or 1000x for so many inputs)
+	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p || exit 1; done; done
 
 lint: ## gofmt, vet, staticcheck, golangci-lint
 	@unformatted=$$(gofmt -l cmd features fixtures internal sim specs steps 2>/dev/null); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }

@@ -18,7 +18,11 @@ import (
 // cleanEngineEnvironment takes away whatever says where an engine is.
 func cleanEngineEnvironment(t *testing.T) (home string) {
 	t.Helper()
-	home = t.TempDir()
+	home, err := os.MkdirTemp("", "home")
+	require.NoError(t, err)
+	// The go command may still write its telemetry there when the test has ended: what
+	// comes then is no fault of the test.
+	t.Cleanup(func() { _ = os.RemoveAll(home) })
 	for _, name := range []string{"DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_RUNTIME_DIR", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", hostOverride} {
 		t.Setenv(name, "")
 	}
