@@ -72,7 +72,7 @@ type balancer struct {
 // startBalancer starts a balancer and returns when it takes requests. No version
 // has a share of them yet.
 func startBalancer(ctx context.Context, o balancerOptions) (_ *balancer, err error) {
-	files, err := balancerFiles(o.Setup)
+	files, err := balancerFiles(o.Setup, o.Pace)
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ var (
 // balancerFiles renders what HAProxy reads at its start, by path in its container.
 // Health checks run pace times as often as in release time, but at most every
 // 100 ms of wall time.
-func balancerFiles(setup *stage.Setup) (map[string]string, error) {
+func balancerFiles(setup *stage.Setup, pace float64) (map[string]string, error) {
 	versions := slices.Sorted(maps.Keys(setup.Versions))
 	for _, v := range versions {
 		if !balancerVersionName.MatchString(v) {
@@ -69,7 +69,7 @@ func balancerFiles(setup *stage.Setup) (map[string]string, error) {
 	err = t.Execute(&config, map[string]any{
 		"Versions":      versions,
 		"CheckPath":     setup.Health.Path,
-		"CheckTimeout":  max(setup.Health.Timeout, 100*time.Millisecond).Milliseconds(),
+		"CheckTimeout":  balancerCheckTimeout(setup.Health, pace).Milliseconds(),
 		"UsersPort":     balancerUsersPort,
 		"ProbesPort":    balancerProbesPort,
 		"RuntimePort":   balancerRuntimePort,
@@ -98,6 +98,19 @@ func balancerFiles(setup *stage.Setup) (map[string]string, error) {
 		balancerDelaysMap:             none.String(),
 		balancerDelayMap:              none.String(),
 	}, nil
+}
+
+// patientCheck is how long a check waits at least where time runs ahead: a machine
+// under load must not be taken for a sick service.
+const patientCheck = 700 * time.Millisecond
+
+// balancerCheckTimeout is how long one check waits for its answer, in wall time. It
+// follows the pace as far as patientCheck, since each second of it weighs as many
+// seconds of release time: two checks of a service that hangs would take longer than
+// its alarms.
+func balancerCheckTimeout(h stage.Health, pace float64) time.Duration {
+	paced := time.Duration(float64(h.Timeout) / max(pace, 1))
+	return max(min(h.Timeout, max(paced, patientCheck)), 100*time.Millisecond)
 }
 
 // balancerBackend is the name of a version's backend.

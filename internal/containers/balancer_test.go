@@ -22,7 +22,7 @@ func balancerSetup(versions ...string) *stage.Setup {
 }
 
 func TestBalancerConfiguration(t *testing.T) {
-	files, err := balancerFiles(balancerSetup("v2", "v1"))
+	files, err := balancerFiles(balancerSetup("v2", "v1"), 1)
 	require.NoError(t, err)
 	config := files[balancerDir+"/haproxy.cfg"]
 	assert.Contains(t, config, "\nbackend version:v1\n")
@@ -35,15 +35,28 @@ func TestBalancerConfiguration(t *testing.T) {
 	assert.Empty(t, files[balancerSharesMap], "no shares at the start")
 }
 
+func TestTheTimeOutOfACheckFollowsThePaceAsFarAsAMachineUnderLoadCan(t *testing.T) {
+	for _, c := range []struct {
+		timeout time.Duration
+		pace    float64
+		want    time.Duration
+	}{
+		{time.Second, 1, time.Second}, {time.Second, 0, time.Second}, {time.Second, 60, 700 * time.Millisecond},
+		{60 * time.Second, 60, time.Second}, {300 * time.Millisecond, 60, 300 * time.Millisecond}, {0, 1, 100 * time.Millisecond},
+	} {
+		assert.Equal(t, c.want, balancerCheckTimeout(stage.Health{Timeout: c.timeout}, c.pace), "%v at pace %g", c.timeout, c.pace)
+	}
+}
+
 func TestBalancerRefusesWhatHAProxyWould(t *testing.T) {
 	for _, name := range []string{"", "版2", "v 2", "v2\nfrontend x", strings.Repeat("v", 65)} {
-		_, err := balancerFiles(balancerSetup("v1", name))
+		_, err := balancerFiles(balancerSetup("v1", name), 1)
 		assert.ErrorContains(t, err, "letters, digits", "%q", name)
 	}
 	for _, path := range []string{"", "ready", "/re ady", "/\"", "/\nfrontend x"} {
 		s := balancerSetup("v1")
 		s.Health.Path = path
-		_, err := balancerFiles(s)
+		_, err := balancerFiles(s, 1)
 		assert.ErrorContains(t, err, "health check path", "%q", path)
 	}
 }

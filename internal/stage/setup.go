@@ -35,7 +35,7 @@ type Health struct {
 	Interval  time.Duration // between checks
 	Healthy   int           // passes in a row that make a replica healthy
 	Unhealthy int           // failures in a row that make it unhealthy
-	Timeout   time.Duration // of one check, wall time
+	Timeout   time.Duration // of one check, wall time; where time runs ahead it may be less, see docs/decisions/0004
 	// Deadline is how long a deployed version may take until all of its replicas are
 	// healthy (release time); then Deploy returns ErrUnhealthy.
 	Deadline time.Duration
