@@ -54,14 +54,7 @@ func (r mariadbRecipe) Make(ctx context.Context, w *ImageWorkshop) (*ImageConten
 		Without:  []string{"mariadb-common", "mysql-common", "debianutils"},
 	}
 	kept := r.files()
-	files, err := source.fetch(ctx, w.Dir, w.Arch, func(name string) bool {
-		for _, pattern := range kept {
-			if imageMatch(pattern, name) {
-				return true
-			}
-		}
-		return false
-	})
+	files, err := source.fetch(ctx, w.Dir, w.Arch, imageMatchAny(kept))
 	if err != nil {
 		return nil, err
 	}

@@ -49,14 +49,7 @@ func (r postgresRecipe) Make(ctx context.Context, w *ImageWorkshop) (*ImageConte
 		Without:  []string{"libllvm*", "libz3-*", "postgresql-*common*", "libclang*"},
 	}
 	kept := r.files()
-	files, err := source.fetch(ctx, w.Dir, w.Arch, func(name string) bool {
-		for _, pattern := range kept {
-			if imageMatch(pattern, name) {
-				return true
-			}
-		}
-		return false
-	})
+	files, err := source.fetch(ctx, w.Dir, w.Arch, imageMatchAny(kept))
 	if err != nil {
 		return nil, err
 	}

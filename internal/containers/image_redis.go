@@ -53,14 +53,7 @@ func (redisRecipe) Hash(_ context.Context, w *ImageWorkshop) (string, error) {
 
 func (redisRecipe) Make(ctx context.Context, w *ImageWorkshop) (*ImageContent, error) {
 	source := debianSource{Suite: "bookworm", Packages: []string{"redis-server", "redis-tools", "busybox-static", "libc-bin"}}
-	files, err := source.fetch(ctx, w.Dir, w.Arch, func(name string) bool {
-		for _, pattern := range redisFiles {
-			if imageMatch(pattern, name) {
-				return true
-			}
-		}
-		return false
-	})
+	files, err := source.fetch(ctx, w.Dir, w.Arch, imageMatchAny(redisFiles))
 	if err != nil {
 		return nil, err
 	}

@@ -121,6 +121,13 @@ func (t imageTree) take(from imageTree, patterns ...string) error {
 	return t.takeLibraries(from, slices.Sorted(maps.Keys(taken)))
 }
 
+// imageMatchAny says of a name whether one of the patterns matches it.
+func imageMatchAny(patterns []string) func(name string) bool {
+	return func(name string) bool {
+		return slices.ContainsFunc(patterns, func(pattern string) bool { return imageMatch(pattern, name) })
+	}
+}
+
 func imageMatch(pattern, name string) bool {
 	if below, ok := strings.CutSuffix(pattern, "/..."); ok {
 		return strings.HasPrefix(name, below+"/")
