@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"rehearsal/internal/lang"
 	"rehearsal/internal/release"
 	"rehearsal/sim"
 )
@@ -202,21 +203,7 @@ func clip(s string, n int) string {
 
 // wrapped writes text in lines of at most 80 columns.
 func wrapped(b *strings.Builder, indent, text string) {
-	n := 0
-	for _, word := range strings.Fields(text) {
-		switch l := len([]rune(word)); {
-		case n == 0:
-			b.WriteString(indent + word)
-			n = len(indent) + l
-		case n+1+l > width:
-			b.WriteString("\n" + indent + word)
-			n = len(indent) + l
-		default:
-			b.WriteString(" " + word)
-			n += 1 + l
-		}
-	}
-	b.WriteByte('\n')
+	b.WriteString(lang.Paragraph(indent, width, text))
 }
 
 // JSON writes everything that came of the comparison.

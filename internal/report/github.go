@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rehearsal/internal/check"
+	"rehearsal/internal/lang"
 )
 
 // Annotations prints a run as GitHub Actions' workflow commands, which show what went
@@ -64,11 +65,11 @@ var (
 
 // annotate prints one annotation. where is file:line, or "".
 func annotate(w io.Writer, level, where, title, text, workspace string) {
-	properties := "title=" + escapeProperty.Replace(clean(title))
+	properties := "title=" + escapeProperty.Replace(lang.Clean(title))
 	if i := strings.LastIndexByte(where, ':'); i > 0 {
 		properties = fmt.Sprintf("file=%s,line=%s,%s", escapeProperty.Replace(within(where[:i], workspace)), where[i+1:], properties)
 	}
-	fmt.Fprintf(w, "::%s %s::%s\n", level, properties, escapeText.Replace(clean(text)))
+	fmt.Fprintf(w, "::%s %s::%s\n", level, properties, escapeText.Replace(lang.Clean(text)))
 }
 
 // within is the name of the file in the workspace, where it is in there.
@@ -143,4 +144,4 @@ func Markdown(w io.Writer, r Run) {
 var escapeCell = strings.NewReplacer("\\", "\\\\", "|", "\\|", "\r", "", "\n", "<br>", "<", "&lt;", ">", "&gt;", "`", "'", "*", "\\*", "[", "\\[", "@", "&#64;")
 
 // cell is text in a cell of a table: what is Markdown or HTML in it is shown as it is.
-func cell(text string) string { return escapeCell.Replace(clean(text)) }
+func cell(text string) string { return escapeCell.Replace(lang.Clean(text)) }

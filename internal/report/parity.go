@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"rehearsal/internal/lang"
 	"rehearsal/internal/parity"
 )
 
@@ -18,7 +19,7 @@ func Parity(w io.Writer, l *parity.Ledger) {
 	for _, d := range l.Differences {
 		if d.Service != service {
 			service = d.Service
-			fmt.Fprintf(w, "\n%s %s %s\n", pad(clean(service), 37), pad("staging", 20), "production")
+			fmt.Fprintf(w, "\n%s %s %s\n", lang.Pad(lang.Clean(service), 37), lang.Pad("staging", 20), "production")
 		}
 		row(w, d)
 	}
@@ -48,11 +49,11 @@ func row(w io.Writer, d parity.Difference) {
 	if d.Standing == parity.Open {
 		standing = "OPEN"
 	}
-	left, right := clean(cmp.Or(d.Staging, "-")), clean(cmp.Or(d.Production, "-"))
+	left, right := lang.Clean(cmp.Or(d.Staging, "-")), lang.Clean(cmp.Or(d.Production, "-"))
 	const value = 20
-	head := fmt.Sprintf("  %-8s %s", standing, clean(d.Field))
-	if columns(head) <= 37 && columns(left) <= value && columns(right) <= value+2 {
-		fmt.Fprintf(w, "%s %s %s\n", pad(head, 37), pad(left, value), right)
+	head := fmt.Sprintf("  %-8s %s", standing, lang.Clean(d.Field))
+	if lang.Columns(head) <= 37 && lang.Columns(left) <= value && lang.Columns(right) <= value+2 {
+		fmt.Fprintf(w, "%s %s %s\n", lang.Pad(head, 37), lang.Pad(left, value), right)
 	} else {
 		const under = "           "
 		fmt.Fprintln(w, head)
@@ -183,9 +184,9 @@ func ParityJUnit(w io.Writer, l *parity.Ledger) error {
 	s := suite{Name: "The staging copy is like production"}
 	for _, d := range l.Differences {
 		t := test{Name: d.What(), Class: s.Name}
-		said := clean(strings.TrimSuffix(d.Sides()+"; "+weakens(d), "; "))
+		said := lang.Clean(strings.TrimSuffix(d.Sides()+"; "+weakens(d), "; "))
 		if d.Why != "" {
-			said += " (" + clean(d.Why) + ")"
+			said += " (" + lang.Clean(d.Why) + ")"
 		}
 		switch d.Standing {
 		case parity.Open:

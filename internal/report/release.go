@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"rehearsal/internal/alarm"
+	"rehearsal/internal/lang"
 	"rehearsal/internal/stage"
 )
 
@@ -43,5 +44,5 @@ func Line(e stage.Event) string {
 	default:
 		return ""
 	}
-	return clean(Clock(e.At) + " " + text)
+	return lang.Clean(Clock(e.At) + " " + text)
 }

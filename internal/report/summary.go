@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rehearsal/internal/check"
+	"rehearsal/internal/lang"
 	"rehearsal/internal/parity"
 	"rehearsal/internal/stage"
 )
@@ -165,7 +166,7 @@ const wide = 80
 
 // say prints a paragraph, indented.
 func say(w io.Writer, indent, format string, args ...any) {
-	for _, l := range wrap(indent+clean(fmt.Sprintf(format, args...)), indent+"  ", wide) {
+	for _, l := range lang.Wrap(indent+lang.Clean(fmt.Sprintf(format, args...)), indent+"  ", wide) {
 		fmt.Fprintln(w, l)
 	}
 }
@@ -177,9 +178,9 @@ func compared(w io.Writer, cs []Comparison) {
 	}
 	const row = "%s %-13s %-13s %s\n"
 	fmt.Fprintf(w, "\nPredicted by the simulation > measured in containers\n")
-	fmt.Fprintf(w, row, pad("", 36), "detected in", "restored in", "failed")
+	fmt.Fprintf(w, row, lang.Pad("", 36), "detected in", "restored in", "failed")
 	for _, c := range cs {
-		fmt.Fprintf(w, row, pad(clean(c.Name), 36),
+		fmt.Fprintf(w, row, lang.Pad(lang.Clean(c.Name), 36),
 			seconds(c.Predicted.Detect)+" > "+seconds(c.Measured.Detect),
 			seconds(c.Predicted.Restore)+" > "+seconds(c.Measured.Restore),
 			fmt.Sprintf("%s > %s %%", percent(c.Predicted), percent(c.Measured)))

@@ -18,6 +18,7 @@ import (
 	"rehearsal/internal/alarm"
 	"rehearsal/internal/check"
 	"rehearsal/internal/clock"
+	"rehearsal/internal/lang"
 	"rehearsal/internal/stage"
 )
 
@@ -81,9 +82,9 @@ func (v *View) Line(format string, args ...any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.erase()
-	text := clean(fmt.Sprintf(format, args...))
+	text := lang.Clean(fmt.Sprintf(format, args...))
 	if v.live { // what people read fits; what CI keeps stays on one line
-		text = strings.Join(wrap(text, "     ", v.cols-1), "\n")
+		text = strings.Join(lang.Wrap(text, "     ", v.cols-1), "\n")
 	}
 	fmt.Fprintln(v.w, text)
 	v.draw()
@@ -190,7 +191,7 @@ func (v *View) draw() {
 	}
 	v.erase()
 	for _, l := range lines {
-		fmt.Fprintln(v.w, cut(strings.ReplaceAll(clean(l), "\n", " "), v.cols-1)) // in the last column some terminals wrap
+		fmt.Fprintln(v.w, lang.Cut(strings.ReplaceAll(lang.Clean(l), "\n", " "), v.cols-1)) // in the last column some terminals wrap
 	}
 	v.drawn = len(lines)
 }

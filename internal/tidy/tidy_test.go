@@ -27,6 +27,7 @@ var imports = []struct {
 	why string
 }{
 	{"internal/clock", nil, "the clock stands below everything"},
+	{"internal/lang", nil, "every package that speaks to people may stand on it"},
 	{"internal/awshttp", nil, "it stands below whatever talks to AWS or its like"},
 	{"internal/alarm", nil, "alarm evaluation is pure: the same on every stage and in every test"},
 	{"internal/ecs", nil, "it reads what AWS prints and knows nothing of rehearsals"},
@@ -36,12 +37,12 @@ var imports = []struct {
 	{"internal/release", []string{"internal/stage", "internal/alarm"}, "a release must be the same on every stage, so it knows none"},
 	{"internal/check", []string{"internal/stage", "internal/alarm"}, "checks only read histories"},
 	{"sim", []string{"internal/stage", "internal/alarm", "internal/cloudwatch"}, "the simulated stage is a world for the release logic, not a second one"},
-	{"internal/compare", []string{"internal/stage", "internal/alarm", "internal/release", "sim"}, "it carries out plans on the simulated stage many times over, and reads no project"},
+	{"internal/compare", []string{"internal/lang", "internal/stage", "internal/alarm", "internal/release", "sim"}, "it carries out plans on the simulated stage many times over, and reads no project"},
 	{"internal/containers", []string{"internal/stage", "internal/alarm", "internal/awshttp", "internal/cloudwatch", "internal/clock"}, "the container stage is a world for the release logic, not a second one"},
 	{"internal/parity", []string{"internal/stage", "internal/alarm", "internal/ecs"}, "it compares descriptions: it runs nothing and asks no engine"},
-	{"internal/report", []string{"internal/stage", "internal/check", "internal/alarm", "internal/clock", "internal/release", "internal/parity"}, "reports only read"},
+	{"internal/report", []string{"internal/lang", "internal/stage", "internal/check", "internal/alarm", "internal/clock", "internal/release", "internal/parity"}, "reports only read"},
 	{"internal/project", []string{"internal/alarm", "internal/stage", "internal/release", "internal/check", "internal/containers", "internal/parity"}, "it reads what users write and runs nothing"},
-	{"internal/schedule", []string{"internal/alarm", "internal/release"}, "when a release may start is a pure question of a plan, a calendar and traffic"},
+	{"internal/schedule", []string{"internal/lang", "internal/alarm", "internal/release"}, "when a release may start is a pure question of a plan, a calendar and traffic"},
 	{"internal/pipeline", []string{"internal/clock"}, "a pipeline runs what a team pushes and knows no stage: what its jobs ask of one goes through the door"},
 	{"internal/scaffold", []string{"internal/alarm", "internal/stage", "internal/release", "internal/project", "internal/containers", "internal/ecs"}, "it writes what users go on from, and runs nothing"},
 }

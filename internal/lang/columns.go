@@ -1,4 +1,4 @@
-package report
+package lang
 
 import (
 	"strings"
@@ -19,16 +19,16 @@ func columnsOf(r rune) int {
 	return 1
 }
 
-// columns is how wide s is.
-func columns(s string) (n int) {
+// Columns is how many columns of a terminal s takes.
+func Columns(s string) (n int) {
 	for _, r := range s {
 		n += columnsOf(r)
 	}
 	return n
 }
 
-// cut shortens s to at most cols columns.
-func cut(s string, cols int) string {
+// Cut shortens s to at most cols columns.
+func Cut(s string, cols int) string {
 	n := 0
 	for i, r := range s {
 		if n += columnsOf(r); n > cols {
@@ -38,16 +38,16 @@ func cut(s string, cols int) string {
 	return s
 }
 
-// pad makes s exactly n columns wide; what is cut off shows as two dots.
-func pad(s string, n int) string {
-	if columns(s) > n {
-		s = cut(s, n-2) + ".."
+// Pad makes s exactly n columns wide; what is cut off shows as two dots.
+func Pad(s string, n int) string {
+	if Columns(s) > n {
+		s = Cut(s, n-2) + ".."
 	}
-	return s + strings.Repeat(" ", max(0, n-columns(s)))
+	return s + strings.Repeat(" ", max(0, n-Columns(s)))
 }
 
-// clean has no control characters: what a program prints may hold escape codes.
-func clean(s string) string {
+// Clean has no control characters: what a program prints may hold escape codes.
+func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n':
@@ -61,15 +61,15 @@ func clean(s string) string {
 	}, s)
 }
 
-// wrap breaks s into lines of at most cols columns, the second and later ones
+// Wrap breaks s into lines of at most cols columns, the second and later ones
 // indented by hang: between words, and between wide letters, which have no spaces
 // between them. A word that is longer than a line, such as a path, stays whole.
-func wrap(s, hang string, cols int) (lines []string) {
+func Wrap(s, hang string, cols int) (lines []string) {
 	for line := range strings.SplitSeq(s, "\n") {
 		if line = strings.TrimRight(line, " "); len(lines) > 0 {
 			line = hang + line
 		}
-		for columns(line) > cols {
+		for Columns(line) > cols {
 			at := breakAt(line, cols)
 			if at < 0 {
 				break
@@ -80,6 +80,11 @@ func wrap(s, hang string, cols int) (lines []string) {
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// Paragraph is text in lines of at most cols columns, each indented and ended.
+func Paragraph(indent string, cols int, text string) string {
+	return strings.Join(Wrap(indent+strings.Join(strings.Fields(text), " "), indent, cols), "\n") + "\n"
 }
 
 // breakAt is the last place within cols columns at which a line may be broken, or
