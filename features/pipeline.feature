@@ -40,7 +40,7 @@ Feature: A push that should not reach the users does not
       When version "v2" is pushed
       Then the pipeline stops at "deploy"
       And the release is rolled back because of an alarm
-      And the alarm "shop-5xx-rate" goes off within 4 minutes of exposure
+      And the alarm "shop-5xx-rate" may go off too
       And the alarm "shop-error-logs" may go off too
       And production still serves "v1"
 
