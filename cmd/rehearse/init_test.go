@@ -132,15 +132,16 @@ func TestInitFromECSMakesARehearsalThatPasses(t *testing.T) {
 				"secrets.tickets.env": {"\nDATABASE_URL=\n", "\nSIGNING_KEY=\n", "secret:tickets/database-AbCdEf"},
 				"secrets.migrate.env": {"\nDATABASE_URL=\n"},
 				"release.yaml":        {"strategy: rolling", "batch: 3", "minimum-healthy: 100%"},
-				"rehearsal.yaml":      {"logGroup: /ecs/production/tickets", "targetgroup/tickets/943f017f100becff", "deadline: 2m30s"},
+				"rehearsal.yaml":      {"logGroup: /ecs/production/tickets", "targetgroup/tickets/943f017f100becff", "deadline: 2m30s",
+					"differences are wanted? migrate cpu, renderer cpu, xray-daemon cpu, xray-daemon port.2000/udp:", "\n#production:\n#  description: ["},
 			}},
 		"rolling, without its service": {[]string{ecs + "rolling-task.json"}, 3,
 			[]string{"how many tasks does production run?", "how does production release?"}, map[string][]string{"compose.yaml": {"replicas: 1"}}},
-		"canary with alarms from AWS": {[]string{ecs + "canary-task.json", ecs + "canary-service.json", "--alarms", ecs + "canary-alarms.json"}, 2,
+		"canary with alarms from AWS": {[]string{ecs + "canary-task.json", ecs + "canary-service.json", "--alarms", ecs + "canary-alarms.json"}, 3,
 			[]string{"watches 3 of 5 alarms", "but for orders-db-connections", "aws elbv2 describe-target-groups"},
 			map[string][]string{
 				"release.yaml":     {"{share: 20%, bake: 3m}", "{share: 100%, bake: 10m}", "menu-latency", "#   restaurant-nightly-traffic: the service's deployments do not watch it"},
-				"rehearsal.yaml":   {"alarms: alarms.menu.json", "loadBalancer: app/restaurant/50dc6c495c0c9188", "targetgroup/menu-green/1a2b3c4d5e6f7081", "port: 3000"},
+				"rehearsal.yaml":   {"alarms: alarms.menu.json", "loadBalancer: app/restaurant/50dc6c495c0c9188", "targetgroup/menu-green/1a2b3c4d5e6f7081", "port: 3000", "\nproduction:\n  description: ["},
 				"alarms.menu.json": {"menu-errors", "restaurant-nightly-traffic"},
 			}},
 		"the shop's production": {[]string{"../../fixtures/production.json"}, 3, []string{"2 tasks"}, map[string][]string{"compose.yaml": {"replicas: 2", "memory: 128M"}, "secrets.env": {"DATABASE_URL="}}},
@@ -167,6 +168,25 @@ func TestInitFromECSMakesARehearsalThatPasses(t *testing.T) {
 	}
 }
 
+// What production was when the rehearsal was made, it need not stay.
+func TestInitFromECSComparesWithProductionFromThenOn(t *testing.T) {
+	dir := folder(t, samples+"/ecs")
+	production := filepath.Join(dir, "canary-task.json")
+	out, status := run(t, nil, "init", "--yes", "--from-ecs", production, filepath.Join(dir, "canary-service.json"), dir)
+	require.Equal(t, 0, status, out)
+	assert.Contains(t, out, "the staging copy is like the description of production")
+	passes(t, dir, 3)
+
+	data, err := os.ReadFile(production)
+	require.NoError(t, err)
+	drifted := strings.Replace(string(data), `"memory": 512`, `"memory": 1024`, 1)
+	require.NotEqual(t, string(data), drifted)
+	require.NoError(t, os.WriteFile(production, []byte(drifted), 0o600))
+	out, status = run(t, nil, "verify", "--file", filepath.Join(dir, "rehearsal.yaml"), "--stage", "sim")
+	assert.Equal(t, 1, status, out)
+	assert.Contains(t, out, "not like production: menu memory: staging 512 MiB, production 1024 MiB")
+}
+
 // Whatever way production releases, the plan made of it can be rehearsed at once.
 func TestInitFromEveryDeploymentOfECSPasses(t *testing.T) {
 	const alarms = `"alarms": {"enable": true, "rollback": true, "alarmNames": ["web-errors"]}`
@@ -177,10 +197,10 @@ func TestInitFromEveryDeploymentOfECSPasses(t *testing.T) {
 		"rolling, all at once":  {`"deploymentConfiguration": {"maximumPercent": 200, "minimumHealthyPercent": 100}`, "rolling", 2},
 		"rolling by halves":     {`"deploymentConfiguration": {"strategy": "ROLLING", "maximumPercent": 100, "minimumHealthyPercent": 50, ` + alarms + `}`, "rolling", 2},
 		"rolling, nothing kept": {`"deploymentConfiguration": {"maximumPercent": 100, "minimumHealthyPercent": 0}`, "rolling", 2},
-		"blue/green":            {`"deploymentConfiguration": {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 5, ` + alarms + `}`, "blue-green", 2},
+		"blue/green":            {`"deploymentConfiguration": {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 5, ` + alarms + `}`, "blue-green", 3},
 		"canary":                {`"deploymentConfiguration": {"strategy": "CANARY", "bakeTimeInMinutes": 5, ` + alarms + `}`, "canary", 3},
 		"linear":                {`"deploymentConfiguration": {"strategy": "LINEAR", "bakeTimeInMinutes": 5, "linearConfiguration": {"stepPercent": 33.3, "stepBakeTimeInMinutes": 6}}`, "linear", 3},
-		"CodeDeploy":            {`"deploymentController": {"type": "CODE_DEPLOY"}, "taskSets": [{"status": "PRIMARY", "loadBalancers": [{"containerName": "web", "containerPort": 8080}]}]`, "blue-green", 2},
+		"CodeDeploy":            {`"deploymentController": {"type": "CODE_DEPLOY"}, "taskSets": [{"status": "PRIMARY", "loadBalancers": [{"containerName": "web", "containerPort": 8080}]}]`, "blue-green", 3},
 		"another controller":    {`"deploymentController": {"type": "EXTERNAL"}`, "canary", 3},
 		"no task at the moment": {`"desiredCount": 0, "deploymentConfiguration": {"maximumPercent": 200, "minimumHealthyPercent": 100}`, "rolling", 2},
 	} {

@@ -69,7 +69,7 @@ func FromECS(ctx context.Context, o Options, files ...string) (*Draft, error) {
 	for _, n := range s.Plan.Notes {
 		d.Found = append(d.Found, "the plan: "+n)
 	}
-	return d, nil
+	return d, d.likeProduction(ctx, files)
 }
 
 // lookAt reads the compose file that will be written, as every other.

@@ -115,7 +115,7 @@ func plural(n int, what string) string {
 //go:embed templates/*.tmpl
 var templates embed.FS
 
-var written = template.Must(template.New("").Funcs(template.FuncMap{"c": comment, "q": scalar, "v": value, "list": list, "parts": parts, "say": strconv.Quote, "d": brief, "p": percent}).ParseFS(templates, "templates/*.tmpl"))
+var written = template.Must(template.New("").Funcs(template.FuncMap{"c": comment, "q": scalar, "v": value, "list": list, "parts": parts, "say": strconv.Quote, "d": brief, "trafficPath": func() string { return trafficPath }, "p": percent}).ParseFS(templates, "templates/*.tmpl"))
 
 // draft writes the files, into memory.
 func (s *sketch) draft() (*Draft, error) {
@@ -179,16 +179,7 @@ func (s *sketch) AlarmsFile() string {
 	case s.Watch.Copy != "":
 		return s.Watch.Copy
 	}
-	folder, err := filepath.Abs(s.Folder)
-	if err == nil {
-		var file string
-		if file, err = filepath.Abs(s.Alarms); err == nil {
-			if name, err := filepath.Rel(folder, file); err == nil {
-				return filepath.ToSlash(name)
-			}
-		}
-	}
-	return s.Alarms
+	return relative(s.Folder, s.Alarms)
 }
 
 // HasWhy says whether some service is in the copy and not declared.
@@ -269,5 +260,12 @@ func percent(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) + "%
 // AlarmScenario says whether the feature may say when an alarm goes off: the alarm is of
 // the first set, and bad answers first show under traffic, not in a check before it.
 func (s *sketch) AlarmScenario() bool {
-	return s.Watch.Own && (s.Plan.Strategy == release.Canary || s.Plan.Strategy == release.Linear)
+	return s.Watch.Own && !s.TestScenario() && (s.Plan.Strategy == release.Canary || s.Plan.Strategy == release.Linear)
 }
+
+// TestScenario says whether the test traffic of the plan asks what users ask, so that it
+// meets bad answers before them.
+func (s *sketch) TestScenario() bool { return s.Plan.Test() && s.Door.Path == trafficPath }
+
+// trafficPath is what the first traffic asks for: rehearsal.yaml.tmpl says so.
+const trafficPath = "/"

@@ -44,7 +44,7 @@ var imports = []struct {
 	{"internal/project", []string{"internal/alarm", "internal/stage", "internal/release", "internal/check", "internal/containers", "internal/parity"}, "it reads what users write and runs nothing"},
 	{"internal/schedule", []string{"internal/lang", "internal/alarm", "internal/release"}, "when a release may start is a pure question of a plan, a calendar and traffic"},
 	{"internal/pipeline", []string{"internal/clock"}, "a pipeline runs what a team pushes and knows no stage: what its jobs ask of one goes through the door"},
-	{"internal/scaffold", []string{"internal/alarm", "internal/stage", "internal/release", "internal/project", "internal/containers", "internal/ecs"}, "it writes what users go on from, and runs nothing"},
+	{"internal/scaffold", []string{"internal/alarm", "internal/stage", "internal/release", "internal/project", "internal/containers", "internal/ecs", "internal/parity"}, "it writes what users go on from, and runs nothing"},
 }
 
 func TestImportsGoOneWay(t *testing.T) {
