@@ -132,7 +132,7 @@ func TestInitFromECSMakesARehearsalThatPasses(t *testing.T) {
 				"secrets.tickets.env": {"\nDATABASE_URL=\n", "\nSIGNING_KEY=\n", "secret:tickets/database-AbCdEf"},
 				"secrets.migrate.env": {"\nDATABASE_URL=\n"},
 				"release.yaml":        {"strategy: rolling", "batch: 3", "minimum-healthy: 100%"},
-				"rehearsal.yaml":      {"logGroup: /ecs/production/tickets", "targetgroup/tickets/943f017f100becff", "deadline: 2m30s",
+				"rehearsal.yaml": {"logGroup: /ecs/production/tickets", "targetgroup/tickets/943f017f100becff", "deadline: 2m30s",
 					"differences are wanted? migrate cpu, renderer cpu, xray-daemon cpu, xray-daemon port.2000/udp:", "\n#production:\n#  description: ["},
 			}},
 		"rolling, without its service": {[]string{ecs + "rolling-task.json"}, 3,
