@@ -17,6 +17,13 @@ Feature: The staging copy is checked before a release starts
       And version "v2" never serves anyone
 
     @thorough
+    Scenario: The database has no connections left for the new version
+      Given the "database" has no connections left
+      When "v2" is released as the team's plan says
+      Then the release is refused before it starts
+      And version "v2" never serves anyone
+
+    @thorough
     Scenario: The new version cannot reach the payments API
       Given version "v2" cannot reach the "payments"
       When "v2" is released as the team's plan says

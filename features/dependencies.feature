@@ -52,3 +52,15 @@ Feature: Trouble with the database or the payments API during a release
       And all customers are back on "v1" within 30 seconds of the alarm
       And service is restored within 4 minutes of the alarm
       And no acknowledged order is lost or doubled
+
+  Rule: A database that is full turns the new version away, and not its customers
+
+    @thorough
+    Scenario: The database has no connections left, and the plan did not ask
+      Given the "database" has no connections left
+      When "v2" is released as the "canary" plan says
+      Then the release is rolled back because of a failed health check
+      And the alarm "shop-unhealthy-hosts" may go off too
+      And version "v2" never serves anyone
+      And version "v1" serves everyone
+      And no acknowledged order is lost or doubled

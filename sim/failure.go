@@ -15,6 +15,7 @@ type present struct {
 	landed   bool
 	struck   bool // what it does once, it has done
 	healed   bool
+	spared   []*version // of connections exhausted: those that are connected already
 }
 
 // Inject brings f about. What hits a version that runs lands at once; a crash that
@@ -33,6 +34,9 @@ func (s *Stage) Inject(ctx context.Context, f stage.Failure) error {
 		return fmt.Errorf("cannot inject %v: it is present already; heal it first", f)
 	}
 	p := &present{Failure: f, injected: true}
+	if f.Kind == stage.ConnectionsExhausted {
+		p.spared = slices.Clone(s.versions)
+	}
 	s.injected = append(s.injected, p)
 	s.history.Record(stage.Event{Kind: stage.Injected, Version: f.Version, Failure: &f})
 	s.refresh()
@@ -75,7 +79,7 @@ func (s *Stage) refresh() {
 	for _, v := range s.versions {
 		v.present = append(v.present[:0], v.own...)
 		for _, p := range s.injected {
-			if p.Hits(v.spec.Name) {
+			if p.Hits(v.spec.Name) && !slices.Contains(p.spared, v) {
 				v.present = append(v.present, p)
 			}
 		}
@@ -154,6 +158,8 @@ func (s *Stage) proof(f stage.Failure, version string) string {
 		return fmt.Sprintf("%s answers %g %% of its %s %v later", version, f.ShareOrAll(), which, f.Delay)
 	case stage.DependencyDown:
 		return fmt.Sprintf("%s refused a connection from %s", f.Dependency, version)
+	case stage.ConnectionsExhausted:
+		return f.Dependency + " refuses another connection"
 	case stage.DependencySlow:
 		return fmt.Sprintf("%s answered %s %v later", f.Dependency, version, f.Delay)
 	case stage.DependencyErrors:

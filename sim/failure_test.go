@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"testing"
@@ -61,6 +62,7 @@ func TestEveryFailureIsSeenWhereItShows(t *testing.T) {
 		{"payments too slow", with(v2(stage.DependencySlow), func(f *stage.Failure) { f.Dependency, f.Delay = "payments", time.Minute }),
 			map[string]time.Duration{"shop-5xx-rate": third, "shop-error-logs": third, "shop-p99-latency": third}, 0.2, "payments answered v2 1m0s later"},
 		{"payments fail", with(v2(stage.DependencyErrors), func(f *stage.Failure) { f.Dependency = "payments" }), errors, 0.2, "payments failed 100 % of what v2 asked"},
+		{"no connections left", stage.Failure{Kind: stage.ConnectionsExhausted, Dependency: "database"}, nil, 0, "database refuses another connection"}, // v2 has its own
 		{"lost writes", with(v2(stage.LostWrites), func(f *stage.Failure) { f.Share = 10 }), nil, 0, "v2 acknowledges, and does not store, 10 % of the writes"},
 		{"wrong answers", v2(stage.WrongAnswers), nil, 0, "v2 answers 100 % of its requests with something wrong"},
 		{"memory leak", with(v2(stage.MemoryLeak), func(f *stage.Failure) { f.PerRequest = 16 << 10 }),
@@ -438,4 +440,19 @@ func TestMemoryRunsOutWhenSomethingHappensJustBefore(t *testing.T) {
 		assert.Equal(t, 2, count(s, stage.Exited, "v2"), "%d ns before", before)
 		require.NoError(t, s.Close(t.Context()))
 	}
+}
+
+func TestWhoIsConnectedStaysAndWhoComesIsRefused(t *testing.T) {
+	ctx := t.Context()
+	s := raise(t, sim.Options{Setup: shop(t), Seed: 5})
+	full := stage.Failure{Kind: stage.ConnectionsExhausted, Dependency: "database"}
+	require.NoError(t, s.Inject(ctx, full))
+	require.ErrorContains(t, s.Probe(ctx, stage.Probe{Kind: stage.ProbeDependency, Version: "v1", Dependency: "database"}), "no connections left")
+	require.ErrorContains(t, s.Deploy(ctx, stage.Version{Name: "v2"}), "database cannot be reached")
+	wait(t, s, 5*time.Minute)
+	assert.Zero(t, served(s, "v1", 0).Failed)
+	require.NoError(t, s.Heal(ctx, full))
+	require.NoError(t, s.Retire(ctx, stage.Version{Name: "v2"}))
+	require.NoError(t, s.Deploy(ctx, stage.Version{Name: "v2"}))
+	require.ErrorIs(t, s.Inject(ctx, stage.Failure{Kind: stage.ConnectionsExhausted, Dependency: "payments"}), errors.ErrUnsupported)
 }

@@ -84,7 +84,7 @@ func (m *model) suffer(made *manner, f stage.Failure, injected bool) {
 		})
 	case stage.Latency:
 		m.each(made, f, func(k *kindManner) { k.slow(share, f.Delay) })
-	case stage.DependencyDown, stage.DependencyErrors:
+	case stage.DependencyDown, stage.DependencyErrors, stage.ConnectionsExhausted:
 		m.lose(made, f, share)
 	case stage.DependencySlow:
 		m.wait(made, f, share)

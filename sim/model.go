@@ -182,8 +182,10 @@ func checkFailure(s *stage.Setup, f stage.Failure) error {
 	if _, known := s.Dependency(f.Dependency); f.Dependency != "" && !known {
 		return fmt.Errorf("%s: unknown dependency %q: known are %q", f.Kind, f.Dependency, namesOf(s.Dependencies, func(d stage.Dependency) string { return d.Name }))
 	}
-	if d, known := s.Dependency(f.Dependency); known && f.Kind == stage.DependencyErrors && !d.FailsInPart() {
-		return fmt.Errorf("%s: %s", f.Kind, stage.NoPartFails(d))
+	if d, known := s.Dependency(f.Dependency); known {
+		if err := f.Suits(d); err != nil {
+			return err
+		}
 	}
 	if _, known := s.Traffic.Find(f.Request); f.Request != "" && !known {
 		return fmt.Errorf("%s: unknown request %q: known are %q", f.Kind, f.Request, namesOf(s.Traffic.Requests, func(r stage.Request) string { return r.Name }))

@@ -65,6 +65,8 @@ func (s *Stage) probeDependency(p stage.Probe) (found finding, err error) {
 		switch {
 		case f.Kind == stage.DependencyDown && f.Dependency == d.Name:
 			found.wrong = d.Name + " refuses connections"
+		case f.Kind == stage.ConnectionsExhausted && f.Dependency == d.Name:
+			found.wrong = d.Name + " has no connections left"
 		case f.Kind == stage.DependencySlow && f.Dependency == d.Name:
 			found.took += f.Delay
 		case f.Kind == stage.DependencyErrors && f.Dependency == d.Name && s.chance.Float64() < f.ShareOrAll()/100:

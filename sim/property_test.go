@@ -61,6 +61,8 @@ func (d *driver) act() {
 		switch f.Kind {
 		case stage.Hang:
 			f.Dependency = ""
+		case stage.ConnectionsExhausted:
+			f.Dependency, f.Version = "database", ""
 		case stage.DependencyErrors:
 			f.Dependency = "payments" // of a database no share of requests can fail
 		default:

@@ -36,6 +36,11 @@ func dependencyPhrases() []Phrase {
 				return w.failAt(stage.Failure{Kind: stage.DependencyErrors, Dependency: a.Text("dependency"), Share: a.Percent("share")},
 					stage.Moment{Version: a.Text("version"), After: a.Duration("after")}, a.Duration("lasts"))
 			}},
+		{"Given", `the {dependency:database} has no connections left`,
+			`{dependency:database} の接続に空きがない`,
+			func(_ context.Context, w *World, a Args) error {
+				return w.fail(stage.Failure{Kind: stage.ConnectionsExhausted, Dependency: a.Text("dependency")})
+			}},
 		{"Given", `the {dependency} is down for {lasts:duration}, from {after:duration} after {version} takes traffic`,
 			`{version} が要求を受け始めて{after:duration}後から{lasts:duration}の間 {dependency} が停止する`,
 			func(_ context.Context, w *World, a Args) error {

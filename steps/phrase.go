@@ -54,6 +54,7 @@ var gaps = map[string]gap{
 	"job":        {quoted, `"test"`, `"test"`, inQuotes},
 	"plan":       {quoted, `"canary"`, `"canary"`, inQuotes},
 	"dependency": {quoted, `"database"`, `"database"`, inQuotes},
+	"database":   {quoted, `"database"`, `"database"`, inQuotes}, // a dependency that is a database
 	"api":        {quoted, `"payments"`, `"payments"`, inQuotes}, // a dependency of kind "http"
 	"stub":       {quoted, `"payments"`, `"payments"`, inQuotes}, // one that is a stub
 	"compose":    {quoted, `"database"`, `"database"`, inQuotes}, // a service of the compose file

@@ -255,6 +255,12 @@ func (c *checker) step(s *Spec, line int64, text string) {
 					known = append(known, d.Name)
 				}
 			}
+		case "database":
+			for _, d := range set.Dependencies {
+				if d.Database() {
+					known = append(known, d.Name)
+				}
+			}
 		case "compose":
 			known = c.project.Compose.ServiceNames()
 		case "check":

@@ -30,6 +30,13 @@
       ならば 確認 "contract of payments" は不合格になる
       かつ 確認 "connection to database" に合格する
 
+    @thorough
+    シナリオ: データベースの接続に空きがない
+      前提 "database" の接続に空きがない
+      もし 版 "v2" をリリース前に確認する
+      ならば 確認 "connection to database" は不合格になる
+      かつ 確認 "connection to payments" に合格する
+
   ルール: リリース後の版は、元の版と同じように使える
 
     @thorough

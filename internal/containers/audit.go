@@ -29,7 +29,7 @@ func (s *Stage) Audit(ctx context.Context) (err error) {
 	}
 	acknowledged := s.acknowledgedKeys() // before the database is asked: what comes meanwhile is no matter
 	stored := map[string]int{}
-	_, err = s.eachRow(ctx, d, s.directPath(d), s.releasedEnvironment(nil), load.Stored, func(row []string) error {
+	_, err = s.eachRowStraight(ctx, d, load.Stored, func(row []string) error {
 		if len(row) != 1 {
 			return fmt.Errorf("the query gives %d columns, want one: the key", len(row))
 		}

@@ -39,22 +39,14 @@ func (s *Stage) eachRow(ctx context.Context, d stage.Dependency, door string, en
 	if door == "" {
 		return nil, fmt.Errorf("%s cannot be reached from here yet", d.Name)
 	}
-	a, known, err := AddressOf(d, environment)
-	if err == nil && !known {
-		err = fmt.Errorf("nothing says with which credentials %s is asked: name the service's variable, with url, in rehearsal.yaml", d.Name)
-	}
+	a, err := signIn(d, environment)
 	if err != nil {
 		return nil, err
 	}
-	switch d.Kind {
-	case stage.Postgres:
-		columns, err = a.eachPostgresRow(ctx, d, door, query, each)
-	case stage.MySQL:
-		columns, err = a.eachMySQLRow(ctx, door, query, each)
-	case stage.Redis, stage.HTTP, stage.TCP:
-		return nil, fmt.Errorf("%s is of the kind %q, which cannot be asked in SQL", d.Name, d.Kind)
-	default:
-		panic(fmt.Sprintf("unknown kind of dependency %q", d.Kind))
+	c, err := a.connect(ctx, d, door)
+	if err == nil {
+		defer c.close()
+		columns, err = c.eachRow(ctx, query, each)
 	}
 	if err != nil {
 		err = errors.New(s.secrets.redact(err.Error()))
@@ -62,9 +54,39 @@ func (s *Stage) eachRow(ctx context.Context, d stage.Dependency, door string, en
 	return columns, err
 }
 
+// signIn is the address of the database and the credentials, by the service's variables.
+func signIn(d stage.Dependency, environment map[string]string) (Address, error) {
+	a, known, err := AddressOf(d, environment)
+	if err == nil && !known {
+		err = fmt.Errorf("nothing says with which credentials %s is asked: name the service's variable, with url, in rehearsal.yaml", d.Name)
+	}
+	return a, err
+}
+
 const null = "NULL"
 
-func (a Address) eachPostgresRow(ctx context.Context, d stage.Dependency, door, query string, each func([]string) error) (columns []string, err error) {
+// A connection is one to a database.
+type connection interface {
+	eachRow(ctx context.Context, query string, each func([]string) error) (columns []string, err error)
+	close()
+}
+
+// connect opens one connection to a database, at door.
+func (a Address) connect(ctx context.Context, d stage.Dependency, door string) (connection, error) {
+	switch d.Kind {
+	case stage.Postgres:
+		return a.connectPostgres(ctx, d, door)
+	case stage.MySQL:
+		return a.connectMySQL(ctx, door)
+	case stage.Redis, stage.HTTP, stage.TCP:
+		return nil, fmt.Errorf("%s is of the kind %q, which cannot be asked in SQL", d.Name, d.Kind)
+	}
+	panic(fmt.Sprintf("unknown kind of dependency %q", d.Kind))
+}
+
+type postgresConnection struct{ *pgx.Conn }
+
+func (a Address) connectPostgres(ctx context.Context, d stage.Dependency, door string) (connection, error) {
 	whole := a.whole
 	if whole == "" {
 		u := url.URL{Scheme: "postgres", User: url.UserPassword(a.User, a.Password), Host: net.JoinHostPort(a.Host, strconv.Itoa(a.Port)), Path: "/" + a.Database}
@@ -82,12 +104,17 @@ func (a Address) eachPostgresRow(ctx context.Context, d stage.Dependency, door, 
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		_ = conn.Close(ctx)
-	}()
-	rows, err := conn.Query(ctx, query, pgx.QueryExecModeSimpleProtocol)
+	return postgresConnection{conn}, nil
+}
+
+func (c postgresConnection) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = c.Close(ctx)
+}
+
+func (c postgresConnection) eachRow(ctx context.Context, query string, each func([]string) error) (columns []string, err error) {
+	rows, err := c.Query(ctx, query, pgx.QueryExecModeSimpleProtocol)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +138,12 @@ func (a Address) eachPostgresRow(ctx context.Context, d stage.Dependency, door, 
 	return columns, rows.Err()
 }
 
-func (a Address) eachMySQLRow(ctx context.Context, door, query string, each func([]string) error) (columns []string, err error) {
+type mysqlConnection struct {
+	db *sql.DB
+	*sql.Conn
+}
+
+func (a Address) connectMySQL(ctx context.Context, door string) (c connection, err error) {
 	config := mysql.NewConfig()
 	if a.whole != "" {
 		if config, err = mysql.ParseDSN(a.whole); err != nil {
@@ -130,13 +162,21 @@ func (a Address) eachMySQLRow(ctx context.Context, door, query string, each func
 		return nil, err
 	}
 	db := sql.OpenDB(connector)
-	defer func() { _ = db.Close() }()
 	conn, err := db.Conn(ctx) // one connection, and no second try
 	if err != nil {
+		_ = db.Close()
 		return nil, mysqlReason(err)
 	}
-	defer func() { _ = conn.Close() }()
-	rows, err := conn.QueryContext(ctx, query)
+	return mysqlConnection{db, conn}, nil
+}
+
+func (c mysqlConnection) close() {
+	_ = c.Conn.Close()
+	_ = c.db.Close()
+}
+
+func (c mysqlConnection) eachRow(ctx context.Context, query string, each func([]string) error) (columns []string, err error) {
+	rows, err := c.QueryContext(ctx, query)
 	if err != nil {
 		return nil, mysqlReason(err)
 	}

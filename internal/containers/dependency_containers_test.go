@@ -224,6 +224,23 @@ services:
 	for e := range s.History().All(stage.Audited) {
 		assert.Equal(t, stage.Writes{Acknowledged: 3, Lost: 1, Doubled: 1, Keys: []string{"b", "c"}}, *e.Writes)
 	}
+
+	full := stage.Failure{Kind: stage.ConnectionsExhausted, Dependency: "db"}
+	require.NoError(t, s.Inject(ctx, full))
+	for e := range s.History().All(stage.Landed) {
+		if e.Failure.Kind == full.Kind {
+			assert.Contains(t, e.Detail, "Too many connections")
+			assert.NotContains(t, e.Detail, "hunter22hunter")
+		}
+	}
+	for _, version := range []string{"v1", ""} {
+		require.ErrorContains(t, probe(version, "db"), "Too many connections", "whoever comes is refused")
+	}
+	require.NoError(t, s.Audit(ctx), "by a connection that is held")
+	require.NoError(t, s.Heal(ctx, full))
+	require.NoError(t, probe("v1", "db"))
+	require.ErrorIs(t, s.Inject(ctx, stage.Failure{Kind: stage.ConnectionsExhausted, Dependency: "cache"}), errors.ErrUnsupported)
+
 	byDSN := d
 	byDSN.URLFrom, byDSN.PartsFrom = "DSN", stage.AddressParts{}
 	a, err := s.queryDatabase(ctx, byDSN, s.directPath(d), s.releasedEnvironment(nil), "SELECT id, count(*) AS n, now() > '2020-01-01' FROM writes GROUP BY id ORDER BY id")

@@ -63,10 +63,9 @@ func (s *Stage) newFailure(f stage.Failure) (failure, error) {
 	case stage.DependencySlow:
 		return &dependencySlow{base}, nil
 	case stage.DependencyErrors:
-		if d, ok := s.setup.Dependency(f.Dependency); ok && !d.FailsInPart() {
-			return nil, fmt.Errorf("%w: %s", errors.ErrUnsupported, stage.NoPartFails(d))
-		}
 		return &dependencyErrors{base}, nil
+	case stage.ConnectionsExhausted:
+		return &connectionsExhausted{failureBase: base}, nil
 	case stage.MissingVariable, stage.WrongVariable:
 		return &variable{base}, nil
 	case stage.LostWrites:
@@ -127,9 +126,11 @@ func (s *Stage) checkFailure(f stage.Failure) error {
 		return fmt.Errorf("%v: there is no version %q", f, f.Version)
 	}
 	if f.Dependency != "" {
-		if _, known := s.setup.Dependency(f.Dependency); !known {
+		d, known := s.setup.Dependency(f.Dependency)
+		if !known {
 			return fmt.Errorf("%v: %s has no dependency %q", f, s.setup.Service, f.Dependency)
 		}
+		return f.Suits(d)
 	}
 	return nil
 }
@@ -167,15 +168,19 @@ func (s *Stage) forget(f failure) {
 }
 
 // healAll heals what is present when the stage closes. What was done to containers
-// and proxies goes with them; only what is frozen has to be able to end.
+// and proxies goes with them; what is frozen has to be able to end, and what this process
+// holds is let go.
 func (s *Stage) healAll(ctx context.Context) {
 	s.mu.Lock()
 	all := s.failures
 	s.failures = nil
 	s.mu.Unlock()
 	for _, f := range all {
-		if h, ok := f.(*hang); ok {
-			_ = h.heal(ctx) // forceRemove thaws what this could not
+		switch f := f.(type) {
+		case *hang:
+			_ = f.heal(ctx) // forceRemove thaws what this could not
+		case *connectionsExhausted:
+			_ = f.heal(ctx) // its connections are this process's
 		}
 		is := f.what()
 		s.history.Record(stage.Event{Kind: stage.Healed, Version: is.Version, Failure: &is})

@@ -48,6 +48,10 @@ const (
 	// 500.
 	DependencyErrors FailureKind = "dependency errors"
 
+	// ConnectionsExhausted: every connection that Dependency, a database, has left is taken.
+	// Who is connected stays so; who comes is refused, whichever version it is.
+	ConnectionsExhausted FailureKind = "connections exhausted"
+
 	MissingVariable FailureKind = "missing variable" // Version starts without Variable
 	WrongVariable   FailureKind = "wrong variable"   // Version starts with Variable set to Value
 	LostWrites      FailureKind = "lost writes"      // Share of the acknowledged writes are not stored (simulated only)
@@ -58,7 +62,8 @@ const (
 // FailureKinds is every kind, in the order of the glossary.
 func FailureKinds() []FailureKind {
 	return []FailureKind{CrashAtStart, CrashLater, CrashLoop, Hang, OutOfMemory, Errors, Latency,
-		DependencyDown, DependencySlow, DependencyErrors, MissingVariable, WrongVariable, LostWrites, WrongAnswers, MemoryLeak}
+		DependencyDown, DependencySlow, DependencyErrors, ConnectionsExhausted,
+		MissingVariable, WrongVariable, LostWrites, WrongAnswers, MemoryLeak}
 }
 
 // Validate says what is missing or out of range for the failure's kind.
@@ -90,6 +95,8 @@ func (f Failure) Validate() error {
 		return needs(f.Delay > 0, "a delay")
 	case DependencyDown, DependencyErrors:
 		return needs(f.Dependency != "", "a dependency")
+	case ConnectionsExhausted:
+		return errors.Join(needs(f.Dependency != "", "a dependency"), needs(f.Version == "", "no version: a database does not tell versions apart"))
 	case DependencySlow:
 		return errors.Join(needs(f.Dependency != "", "a dependency"), needs(f.Delay > 0, "a delay"))
 	case MissingVariable:
@@ -100,6 +107,18 @@ func (f Failure) Validate() error {
 		return needs(f.PerRequest > 0, "perRequest, in bytes")
 	}
 	panic(fmt.Sprintf("no rule for the failure %q", f.Kind))
+}
+
+// Suits says why the failure cannot be one of the dependency d, if it cannot: it is
+// errors.ErrUnsupported then.
+func (f Failure) Suits(d Dependency) error {
+	switch {
+	case f.Kind == DependencyErrors && d.Kind != HTTP:
+		return fmt.Errorf("%w: %s: only of an API (kind %q) can a share of the requests fail, and %s is of the kind %q: take it away, or slow it down", errors.ErrUnsupported, f.Kind, HTTP, d.Name, d.Kind)
+	case f.Kind == ConnectionsExhausted && !d.Database():
+		return fmt.Errorf("%w: %s: only a database (kind %q or %q) runs out of connections, and %s is of the kind %q", errors.ErrUnsupported, f.Kind, Postgres, MySQL, d.Name, d.Kind)
+	}
+	return nil
 }
 
 // Hits says whether f can touch the traffic of version.

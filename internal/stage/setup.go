@@ -1,7 +1,6 @@
 package stage
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -93,11 +92,6 @@ func (d Dependency) Database() bool { return d.Kind == Postgres || d.Kind == MyS
 
 // FailsInPart says whether a share of what is asked of it can fail, and the rest not.
 func (d Dependency) FailsInPart() bool { return d.Kind == HTTP }
-
-// NoPartFails says, for people, why no share of d can fail.
-func NoPartFails(d Dependency) string {
-	return fmt.Sprintf("only of an API (kind %q) can a share of the requests fail, and %s is of the kind %q: take it away, or slow it down", HTTP, d.Name, d.Kind)
-}
 
 // AddressParts are variables of the service, each with a part of an address; "" is none.
 type AddressParts struct {
