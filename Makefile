@@ -6,7 +6,8 @@ FILE     ?= fixtures/rehearsal.yaml
 REPORT   ?= report
 SEED     ?= 1
 PACE     ?= 60
-PARALLEL ?= 3
+# How many scenarios run at once in containers: 0 is as many as cores and memory allow.
+PARALLEL ?= 0
 TAGS     ?=
 # What runs in containers, of what is selected: THOROUGH=1 is all of it.
 THOROUGH ?=

@@ -106,11 +106,11 @@ func (r Rehearsal) once(ctx context.Context, o Order, what string, say func(stri
 			return Carried{}, err
 		}
 	}
-	raise, err := r.raiser(ctx, name, []*Spec{w.spec})
+	crew, err := r.crew(ctx, name, []*Spec{w.spec})
 	if err != nil {
 		return Carried{Status: ExitInconclusive, Text: fmt.Sprintf("nothing was released, for the stage cannot be raised: %v", err)}, nil
 	}
-	s.Raise = raise
+	s.Raise = crew.raise
 	var over atomic.Bool // what comes while the stage is taken down is no news
 	s.Notify = func(n Notice) {
 		if n.Stage != nil && what == "release" {

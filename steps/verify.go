@@ -33,7 +33,7 @@ type Rehearsal struct {
 	Stages      []string // Simulated, Containers, in this order
 	Seed        uint64
 	Pace        float64
-	Parallel    int // of the container stage
+	Parallel    int // of the container stage; 0 is as many as cores and memory allow
 	Keep        bool
 	// CloudWatch judges the alarms of the container stage: containers.CloudWatchEmbedded,
 	// containers.CloudWatchLocalStack or, with AWS, containers.CloudWatchAWS.
@@ -145,18 +145,15 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 				r.Notify(name, n)
 			}
 		}
-		raise, err := r.raiser(ctx, name, specs)
+		crew, err := r.crew(ctx, name, specs)
 		if err != nil {
 			v.Unverified = append(v.Unverified, fmt.Sprintf("nothing was rehearsed in containers: %v", err))
 			continue
 		}
-		suite.Raise = raise
-		if name == Containers {
-			suite.Parallel = r.Parallel
-		}
+		suite.Raise, suite.Parallel = crew.raise, crew.parallel
 		results, err := suite.Run(ctx, specs, r.Features, tags)
 		v.Results = append(v.Results, results...)
-		if err != nil {
+		if err := errors.Join(err, crew.close(context.WithoutCancel(ctx))); err != nil {
 			return v, err
 		}
 	}
@@ -174,21 +171,54 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 // A raiser raises a stage for one scenario; see Suite.
 type raiser = func(ctx context.Context, setup stage.Setup, seed uint64, sink io.Writer) (stage.Stage, error)
 
-// raiser makes what the stage of that name needs for the specs, and says how to raise
-// it. Only the container stage may need what is not there.
-func (r Rehearsal) raiser(ctx context.Context, name string, specs []*Spec) (raiser, error) {
+// A crew raises the stages of a run.
+type crew struct {
+	raise    raiser
+	parallel int                         // how many scenarios run at once
+	close    func(context.Context) error // takes down what was raised beforehand
+}
+
+// crew makes what the stage of that name needs for the specs. Only the container stage may
+// need what is not there.
+func (r Rehearsal) crew(ctx context.Context, name string, specs []*Spec) (crew, error) {
+	c := crew{simulate, 1, func(context.Context) error { return nil }}
 	if name == Simulated {
-		return simulate, nil
+		return c, nil
 	}
 	engine, err := r.Engine(ctx)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
 	images, err := r.images(ctx, engine, specs)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
-	return r.contain(engine, images), nil
+	c.raise, c.parallel = r.contain(engine, images), r.Parallel
+	specs = slices.DeleteFunc(slices.Clone(specs), func(s *Spec) bool { return !s.On(Containers) })
+	spare := 1
+	if r.Parallel == 0 {
+		var why string
+		if c.parallel, why, err = containers.Copies(ctx, engine, r.Project.Compose, &r.Project.Setup, max(1, len(specs))); err != nil {
+			return c, err
+		}
+		r.say("scenarios in containers: %s (--parallel says otherwise)", why)
+		spare = max(1, c.parallel/4)
+	}
+	// A copy that is kept is one that was used, and another CloudWatch than the embedded one
+	// watches from the moment it is told of the alarms.
+	if !r.Keep && (r.CloudWatch == "" || r.CloudWatch == containers.CloudWatchEmbedded) && len(specs) > c.parallel {
+		p := newPool(ctx, spare, len(specs), func(line string) { r.say("%s", line) }, func(ctx context.Context, setup stage.Setup) (raised, error) {
+			return containers.Raise(ctx, engine, r.options(images, setup))
+		})
+		c.raise, c.close = p.take, p.close
+	}
+	return c, nil
+}
+
+func (r Rehearsal) say(format string, args ...any) {
+	if r.Progress != nil {
+		r.Progress(fmt.Sprintf(format, args...))
+	}
 }
 
 // simulate raises a simulated stage.
@@ -199,9 +229,15 @@ func simulate(ctx context.Context, setup stage.Setup, seed uint64, sink io.Write
 // contain raises container stages in the engine.
 func (r Rehearsal) contain(engine *containers.Engine, images *containers.Images) raiser {
 	return func(ctx context.Context, setup stage.Setup, seed uint64, sink io.Writer) (stage.Stage, error) {
-		return containers.New(ctx, engine, containers.Options{
-			Setup: setup, Compose: r.Project.Compose, Images: images, Pace: r.Pace, Keep: r.Keep, CloudWatch: r.CloudWatch, AWS: r.AWS, Sink: sink, Progress: r.Progress, Seed: seed,
-		})
+		o := r.options(images, setup)
+		o.Seed, o.Sink = seed, sink
+		return containers.New(ctx, engine, o)
+	}
+}
+
+func (r Rehearsal) options(images *containers.Images, setup stage.Setup) containers.Options {
+	return containers.Options{
+		Setup: setup, Compose: r.Project.Compose, Images: images, Pace: r.Pace, Keep: r.Keep, CloudWatch: r.CloudWatch, AWS: r.AWS, Progress: r.Progress,
 	}
 }
 

@@ -70,8 +70,8 @@ func (f *flags) rehearsal(ctx context.Context, features []string) (*steps.Rehear
 	default:
 		return nil, fmt.Errorf("--cloudwatch %q: it is %q, %q or %q", f.cloudwatch, containers.CloudWatchEmbedded, containers.CloudWatchLocalStack, containers.CloudWatchAWS)
 	}
-	if f.parallel < 1 {
-		return nil, fmt.Errorf("--parallel %d: at least 1", f.parallel)
+	if f.parallel < 0 {
+		return nil, fmt.Errorf("--parallel %d: at least 1, or 0 for as many as cores and memory allow", f.parallel)
 	}
 	p, err := project.Load(ctx, f.file)
 	if err != nil {
@@ -134,7 +134,7 @@ func verifyCommand() *cobra.Command {
 	f.add(c)
 	addToday(c, &day)
 	c.Flags().Float64Var(&f.pace, "pace", 60, "how many times faster than the wall release time runs in containers while nothing but waiting happens")
-	c.Flags().IntVar(&f.parallel, "parallel", 3, "how many scenarios run at once in containers")
+	c.Flags().IntVar(&f.parallel, "parallel", 0, "how many scenarios run at once in containers (0: as many as cores and memory allow)")
 	c.Flags().StringVar(&f.containerTags, "container-tags", "", "of the scenarios selected, those to run in containers too (default: all)")
 	c.Flags().BoolVar(&f.pipelines, "pipelines", true, "run the scenarios tagged "+steps.PipelineTag+" too: each runs the team's workflow, which takes seconds on any stage")
 	c.Flags().StringVar(&f.cloudwatch, "cloudwatch", containers.CloudWatchEmbedded, "what judges the alarms in containers: "+containers.CloudWatchEmbedded+", or, at --pace 1, "+containers.CloudWatchLocalStack+" or "+containers.CloudWatchAWS+" (a real account, which is shown and asked about first)")
@@ -332,7 +332,7 @@ func knownBadCommand() *cobra.Command {
 		},
 	}
 	f.add(c)
-	f.stage, f.pace, f.parallel = "sim", 60, 3
+	f.stage, f.pace = "sim", 60
 	c.Flags().Lookup("stage").DefValue = "sim"
 	return c
 }

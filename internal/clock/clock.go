@@ -90,6 +90,13 @@ func NewPaced(pace float64) *Paced {
 	return &Paced{pace: max(pace, 1), since: time.Now()}
 }
 
+// Restart sets release time to at, from now on.
+func (p *Paced) Restart(at time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.base, p.since = at, time.Now()
+}
+
 // Now is the release time.
 func (p *Paced) Now() time.Duration {
 	p.mu.Lock()

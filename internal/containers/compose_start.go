@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -28,6 +29,8 @@ type service struct {
 	address   netip.Addr
 	container *testcontainers.DockerContainer
 	once      bool // it does its work and ends, and others wait for that
+	// resting says that its next exit is the stage's doing.
+	resting atomic.Bool
 
 	started, healthy, completed latch
 	exited                      latch
@@ -162,17 +165,36 @@ func (s *Stage) startService(ctx context.Context, one *service) error {
 			return err
 		}
 	}
+	kept, err := s.baseDataOf(ctx, spec)
+	if err != nil {
+		return err
+	}
+	known := kept != nil && kept.there()
+	if known {
+		if err := kept.fill(ctx, s.docker, one.container.ID); err != nil {
+			return err
+		}
+	}
 	if err := one.container.Start(ctx); err != nil {
 		return err
 	}
-	close(one.started)
-	switch {
-	case one.once:
-		err = one.completed.wait(ctx)
-	default:
-		err = s.awaitHealthy(ctx, one)
+	if kept != nil && !known && s.images.firstStart(kept.dir) { // before others begin to write
+		if err := s.untilHealthy(ctx, one); err != nil {
+			return err
+		}
+		if err := s.keepFirstStart(ctx, one, kept); err != nil {
+			return err
+		}
 	}
-	return err
+	close(one.started)
+	if one.once {
+		return one.completed.wait(ctx)
+	}
+	if err := s.untilHealthy(ctx, one); err != nil {
+		return err
+	}
+	close(one.healthy)
+	return nil
 }
 
 // reached waits until the service is as another that depends on it asks.
@@ -204,6 +226,9 @@ func aliasesOf(c types.ServiceConfig) []string {
 // serviceExited ends the stage's life, unless the service was to end, or the engine
 // starts it again because the compose file says so.
 func (s *Stage) serviceExited(one *service, restarts bool) {
+	if one.resting.CompareAndSwap(true, false) {
+		return
+	}
 	state := s.exitOf(s.life, one.container.ID)
 	switch {
 	case one.once && state.code == 0:
@@ -221,10 +246,10 @@ const (
 	healthLeast  = 15 * time.Second
 )
 
-// awaitHealthy waits until the service's own health check passes, run as the
+// untilHealthy waits until the service's own health check passes, run as the
 // engine would but without waiting for its interval, and until it answers as a
 // dependency.
-func (s *Stage) awaitHealthy(ctx context.Context, one *service) error {
+func (s *Stage) untilHealthy(ctx context.Context, one *service) error {
 	check, err := s.healthcheck(ctx, one)
 	if err != nil {
 		return err
@@ -251,7 +276,6 @@ func (s *Stage) awaitHealthy(ctx context.Context, one *service) error {
 		}
 		return fmt.Errorf("%w: %w%s", err, last, s.lastLines(ctx, one.container.ID))
 	}
-	close(one.healthy)
 	return nil
 }
 

@@ -37,6 +37,8 @@ type Images struct {
 
 	calls singleflight.Group
 	build sync.Mutex // two builds side by side gain nothing on two cores
+
+	templates sync.Map // those of databases that this process has begun to make
 }
 
 // imageEngine is what Images need of the engine's API.
@@ -75,6 +77,12 @@ func newImages(e imageEngine, shop *ImageWorkshop, r *imageRegistries, progress 
 		progress = func(string) {}
 	}
 	return &Images{engine: e, recipes: append(recipes, DefaultImageRecipes()...), shop: shop, registry: r, progress: progress}
+}
+
+// firstStart says, once in this process for each template, that it is to be made.
+func (m *Images) firstStart(dir string) bool {
+	_, begun := m.templates.LoadOrStore(dir, true)
+	return !begun
 }
 
 // Ensure makes an image present in the engine and returns its ID. Concurrent calls

@@ -23,9 +23,6 @@ type monitorOptions struct {
 	History *stage.History
 	// Pace is how many times faster than the wall release time runs ahead.
 	Pace float64
-	// Epoch is the calendar time of release time zero, a whole minute. An external
-	// CloudWatch has a calendar of its own: then it is not used.
-	Epoch time.Time
 	// External is the CloudWatch to use instead of the embedded one; its zero is none.
 	External cloudEndpoint
 	// Targets is the replicas of a version as the balancer sees them. It is asked only
@@ -86,26 +83,37 @@ var (
 	_ judge = (*externalJudge)(nil)
 )
 
-// startMonitor raises a CloudWatch with production's alarms and metric filters.
-func startMonitor(o monitorOptions) (_ *monitor, err error) {
+// newMonitor is monitoring that has not begun: it counts what it is told of.
+func newMonitor(o monitorOptions) *monitor {
 	m := &monitor{
 		options: o, turn: -1, groups: map[string]string{}, runs: map[string]bool{},
 		data: monitorData{names: o.Setup.Monitoring, resolution: monitorResolution(o.Setup.Alarms), storage: monitorStorage(o.Setup.Alarms)},
 	}
-	if !o.External.there() {
-		m.judge, err = newEmbeddedJudge(o)
-	} else {
-		m.judge, err = newExternalJudge(o)
+	if o.External.there() {
 		m.options.Setup = onlyWatched(o.Setup)
 		m.data.resolution, m.data.watched = externalEvery, watchedSeries(o.Setup)
 	}
+	return m
+}
+
+// start raises a CloudWatch with production's alarms and metric filters. epoch is the
+// calendar time of release time zero, a whole minute; an external CloudWatch has a
+// calendar of its own: then it is not used.
+func (m *monitor) start(epoch time.Time) (err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o := m.options
+	if o.External.there() {
+		m.judge, err = newExternalJudge(o)
+	} else {
+		m.judge, err = newEmbeddedJudge(o, epoch)
+	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	m.metrics, m.logs = m.judge.clients()
 	ctx, cancel := context.WithCancel(context.Background())
-	m.cancel = cancel
-	m.lines, err = newMonitorLines(m.options.Setup.Monitoring)
+	m.lines, err = newMonitorLines(o.Setup.Monitoring)
 	if err == nil {
 		err = m.judge.open(ctx)
 	}
@@ -114,15 +122,16 @@ func startMonitor(o monitorOptions) (_ *monitor, err error) {
 	}
 	if err != nil {
 		cancel()
-		return nil, errors.Join(err, m.judge.close(ctx, func(context.Context) error { return nil }))
+		return errors.Join(err, m.judge.close(ctx, func(context.Context) error { return nil }))
 	}
+	m.cancel = cancel
 	m.work.Go(func() { clock.Every(ctx, monitorSample, m.sample) })
 	m.work.Go(func() {
 		if err := m.judge.run(ctx, m.publish); err != nil && ctx.Err() == nil {
 			m.lose(err)
 		}
 	})
-	return m, nil
+	return nil
 }
 
 func (m *monitor) calendar(at time.Duration) time.Time { return m.judge.calendar(at) }
@@ -263,10 +272,10 @@ func (m *monitor) err() error {
 // close ends the monitoring, without another evaluation.
 func (m *monitor) close(ctx context.Context) error {
 	m.mu.Lock()
-	done, lost := m.closed, m.lost
+	done, lost, started := m.closed, m.lost, m.cancel != nil
 	m.closed = true
 	m.mu.Unlock()
-	if done {
+	if done || !started {
 		return nil
 	}
 	m.cancel()

@@ -19,12 +19,13 @@ import (
 // published, evaluates them and records those that changed.
 type embeddedJudge struct {
 	options monitorOptions
+	epoch   time.Time
 	store   *cloudwatch.Store
 	server  *cloudwatch.Server
 }
 
-func newEmbeddedJudge(o monitorOptions) (*embeddedJudge, error) {
-	j := &embeddedJudge{options: o}
+func newEmbeddedJudge(o monitorOptions, epoch time.Time) (*embeddedJudge, error) {
+	j := &embeddedJudge{options: o, epoch: epoch}
 	j.store = cloudwatch.NewStore(cloudwatch.Options{
 		Now: func() time.Time { return j.calendar(o.Clock.Now()) },
 		SNS: cloudwatch.SNSOptions{Wait: func(ctx context.Context, d time.Duration) error { return j.wait(ctx, o.Clock.Now()+d) }},
@@ -45,7 +46,7 @@ func (j *embeddedJudge) clients() (*awsmetrics.Client, *awslogs.Client) {
 
 func (j *embeddedJudge) open(context.Context) error { return nil }
 
-func (j *embeddedJudge) calendar(at time.Duration) time.Time { return j.options.Epoch.Add(at) }
+func (j *embeddedJudge) calendar(at time.Duration) time.Time { return j.epoch.Add(at) }
 
 func (j *embeddedJudge) run(ctx context.Context, publish func(context.Context) error) error {
 	due := j.due(j.options.Clock.Now())
@@ -80,7 +81,7 @@ func (j *embeddedJudge) wait(ctx context.Context, until time.Duration) error {
 // due is the first instant after a release time at which alarms are evaluated.
 func (j *embeddedJudge) due(after time.Duration) time.Duration {
 	if next := j.store.NextEvaluation(j.calendar(after)); next.After(j.calendar(after)) {
-		return next.Sub(j.options.Epoch)
+		return next.Sub(j.epoch)
 	}
 	return after.Truncate(time.Minute) + time.Minute // no alarms: the metrics are published all the same
 }

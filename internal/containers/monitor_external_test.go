@@ -88,7 +88,6 @@ func startExternalBenchOf(t *testing.T, f *foreignCloud, setup *stage.Setup) ext
 	history := stage.NewHistory(paced.Now, nil)
 	m, err := startMonitor(monitorOptions{
 		Setup: setup, Clock: paced, History: history, Pace: 1,
-		Epoch:    monitorEpoch, // years off: it is not used
 		External: cloudEndpoint{URL: "http://127.0.0.1:4566", dial: f.dial},
 		Targets:  func(string) []target { return []target{{State: targetHealthy}} },
 	})

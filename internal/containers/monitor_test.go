@@ -85,6 +85,12 @@ func newMonitorBench(t *testing.T, alarms ...alarm.Alarm) *monitorBench {
 	return startMonitorBench(t, &stage.Setup{Monitoring: monitorNames(), Alarms: alarms})
 }
 
+// startMonitor is monitoring that has begun.
+func startMonitor(o monitorOptions) (*monitor, error) {
+	m := newMonitor(o)
+	return m, m.start(monitorEpoch)
+}
+
 func startMonitorBench(t *testing.T, setup *stage.Setup) *monitorBench {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
@@ -93,7 +99,7 @@ func startMonitorBench(t *testing.T, setup *stage.Setup) *monitorBench {
 	t.Cleanup(b.clock.RunAhead())
 	var err error
 	b.monitor, err = startMonitor(monitorOptions{
-		Setup: setup, Clock: b.clock, History: b.history, Pace: 600, Epoch: monitorEpoch,
+		Setup: setup, Clock: b.clock, History: b.history, Pace: 600,
 		Targets: func(version string) []target { return b.targets[version] },
 		Usage:   func() (cpu, memory float64, ok bool) { return 12, 87, true },
 	})
@@ -275,7 +281,7 @@ func TestMonitorThatCannotPublishIsLost(t *testing.T) {
 func TestMonitorRefusesWhatCloudWatchWould(t *testing.T) {
 	start := func(s *stage.Setup) error {
 		c := clock.NewPaced(1)
-		_, err := startMonitor(monitorOptions{Setup: s, Clock: c, History: stage.NewHistory(c.Now, nil), Epoch: monitorEpoch})
+		_, err := startMonitor(monitorOptions{Setup: s, Clock: c, History: stage.NewHistory(c.Now, nil)})
 		return err
 	}
 	bad := errorRate()

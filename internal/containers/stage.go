@@ -42,7 +42,7 @@ type Options struct {
 	Images  *Images
 	Recipes []ImageRecipe
 	Pace    float64 // how many times faster than the wall release time runs while only waiting happens; below 1 counts as 1
-	Seed    uint64  // of the traffic
+	Seed    uint64  // of the traffic, for New
 	// CloudWatch judges the alarms: CloudWatchEmbedded, or "", or CloudWatchLocalStack or
 	// CloudWatchAWS, which need Pace 1.
 	CloudWatch string
@@ -50,7 +50,7 @@ type Options struct {
 	// Keep leaves everything running when the stage closes, and says by Progress how
 	// to look at it and how to remove it.
 	Keep     bool
-	Sink     io.Writer    // gets the history as NDJSON, as it happens; may be nil
+	Sink     io.Writer    // gets the history as NDJSON, as it happens, for New; may be nil
 	Progress func(string) // gets lines for people; may be nil
 }
 
@@ -112,10 +112,23 @@ var (
 // errClosed is why a stage's life ends that was not lost.
 var errClosed = errors.New("the stage is closed")
 
-// New raises a stage: its network, every service but the released one, balancer and
-// monitoring. It returns when the dependencies answer. What an error leaves behind
-// is removed already.
-func New(ctx context.Context, e *Engine, o Options) (_ *Stage, err error) {
+// New raises a stage and begins its release time.
+func New(ctx context.Context, e *Engine, o Options) (*Stage, error) {
+	s, err := Raise(ctx, e, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Begin(ctx, o.Seed, o.Sink); err != nil {
+		return nil, errors.Join(err, s.Close(ctx))
+	}
+	return s, nil
+}
+
+// Raise raises a stage: its network, every service but the released one, balancer, and
+// the way of a first version to its dependencies. It returns when the dependencies
+// answer. Seed and sink of the options wait for Begin, which must come before all else but
+// Close. What an error leaves behind is removed already.
+func Raise(ctx context.Context, e *Engine, o Options) (_ *Stage, err error) {
 	s := newStage(e, o)
 	if err := s.check(); err != nil {
 		return nil, err
@@ -144,8 +157,32 @@ func New(ctx context.Context, e *Engine, o Options) (_ *Stage, err error) {
 	if err := s.raise(ctx); err != nil {
 		return nil, err
 	}
-	s.history.Record(stage.Event{Kind: stage.Began, Detail: "stage " + s.id})
 	return s, nil
+}
+
+// Begin starts monitoring, release time and the history, which sink gets, if it is not
+// nil, as NDJSON: as if the stage were raised at this moment, however long it has waited.
+// seed is of the traffic.
+func (s *Stage) Begin(ctx context.Context, seed uint64, sink io.Writer) (err error) {
+	_, leave := s.enter(ctx)
+	defer leave(&err)
+	if err := s.broken(); err != nil {
+		return err
+	}
+	s.o.Seed = seed
+	if err := s.history.KeepIn(sink); err != nil {
+		return err
+	}
+	at := time.Duration(0)
+	if events := s.history.Events(); len(events) > 0 { // of calls to the outside
+		at = events[len(events)-1].At
+	}
+	s.clock.Restart(at)
+	if err := s.monitor.start(clock.Wall().Truncate(time.Minute)); err != nil { //nolint:contextcheck // it outlives this call
+		return fmt.Errorf("start monitoring: %w", err)
+	}
+	s.history.Record(stage.Event{Kind: stage.Began, Detail: "stage " + s.id})
+	return nil
 }
 
 func newStage(e *Engine, o Options) *Stage {
@@ -169,7 +206,7 @@ func newStage(e *Engine, o Options) *Stage {
 	}
 	s.project, s.stubs = withStubs(o.Compose, s.setup)
 	s.labels = map[string]string{stageLabel: s.id}
-	s.history = stage.NewHistory(s.clock.Now, o.Sink)
+	s.history = stage.NewHistory(s.clock.Now, nil)
 	s.history.Watch(s.recorded)
 	s.secrets = newRedactor(o.Compose, s.setup)
 	s.life, s.end = context.WithCancelCause(context.Background())
@@ -249,16 +286,12 @@ func (s *Stage) raise(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.monitor, err = startMonitor(monitorOptions{ //nolint:contextcheck // it outlives this call
+	s.monitor = newMonitor(monitorOptions{
 		External: external,
 		Setup:    s.setup, Clock: s.clock, History: s.history, Pace: s.o.Pace,
-		Epoch:   clock.Wall().Truncate(time.Minute),
 		Targets: s.registeredTargets,
 		Usage:   s.usage,
 	})
-	if err != nil {
-		return fmt.Errorf("start monitoring: %w", err)
-	}
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error { return s.startBorder(ctx) })
 	all.Go(func() error { return s.startServices(ctx) })

@@ -11,7 +11,7 @@ var _ stage.Monitored = (*Stage)(nil)
 
 // CloudWatch is where the CloudWatch that judges the alarms answers.
 func (s *Stage) CloudWatch() (url string, epoch time.Time, err error) {
-	if s.monitor == nil {
+	if s.monitor == nil || s.monitor.judge == nil {
 		return "", time.Time{}, errors.New("the stage has no monitoring: it is not up")
 	}
 	switch j := s.monitor.judge.(type) {

@@ -158,18 +158,35 @@ func (h *History) Record(e Event) Event {
 	default:
 	}
 	h.events = append(h.events, e)
-	if h.sink != nil && h.err == nil {
-		var line []byte
-		if line, h.err = json.Marshal(e); h.err == nil {
-			_, h.err = h.sink.Write(append(line, '\n'))
-		}
-	}
+	h.keep(e)
 	watch := h.watch
 	h.mu.Unlock()
 	for _, f := range watch {
 		f(e)
 	}
 	return e
+}
+
+// keep writes e to the sink.
+func (h *History) keep(e Event) {
+	if h.sink != nil && h.err == nil {
+		var line []byte
+		if line, h.err = json.Marshal(e); h.err == nil {
+			_, h.err = h.sink.Write(append(line, '\n'))
+		}
+	}
+}
+
+// KeepIn has sink, where not nil, get each event as NewHistory's does: those that are
+// recorded already at once.
+func (h *History) KeepIn(sink io.Writer) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sink = sink
+	for _, e := range h.events {
+		h.keep(e)
+	}
+	return h.err
 }
 
 // Watch calls f with every event recorded from now on, in the goroutine that
