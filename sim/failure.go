@@ -94,6 +94,8 @@ func (s *Stage) refresh() {
 func (s *Stage) strike(v *version, p *present) {
 	alone := s.manner([]*present{p})
 	switch {
+	case p.Kind == stage.ZoneLost:
+		s.loseZone(v, p)
 	case alone.exits != "":
 		for _, b := range v.batches {
 			if b.process != exited {
@@ -113,7 +115,7 @@ func (s *Stage) strike(v *version, p *present) {
 func (s *Stage) landAtStart(v *version) {
 	runs := slices.ContainsFunc(v.batches, func(b *batch) bool { return b.process == running })
 	for _, p := range v.present {
-		if runs && !p.waitsForTraffic() {
+		if runs && !p.waitsForTraffic() && p.Kind != stage.ZoneLost {
 			s.land(p, v.spec.Name)
 		}
 	}
@@ -160,6 +162,12 @@ func (s *Stage) proof(f stage.Failure, version string) string {
 		return fmt.Sprintf("%s refused a connection from %s", f.Dependency, version)
 	case stage.ConnectionsExhausted:
 		return f.Dependency + " refuses another connection"
+	case stage.SlowReplica:
+		return fmt.Sprintf("the first replica of %s answers %v later", version, f.Delay)
+	case stage.UnevenBalance:
+		return fmt.Sprintf("the first replica of %s gets %d times as many requests", version, f.Times)
+	case stage.ZoneLost:
+		return fmt.Sprintf("every replica of %s in zone %s exited", version, f.Zone)
 	case stage.DependencySlow:
 		return fmt.Sprintf("%s answered %s %v later", f.Dependency, version, f.Delay)
 	case stage.DependencyErrors:

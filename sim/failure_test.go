@@ -63,6 +63,11 @@ func TestEveryFailureIsSeenWhereItShows(t *testing.T) {
 			map[string]time.Duration{"shop-5xx-rate": third, "shop-error-logs": third, "shop-p99-latency": third}, 0.2, "payments answered v2 1m0s later"},
 		{"payments fail", with(v2(stage.DependencyErrors), func(f *stage.Failure) { f.Dependency = "payments" }), errors, 0.2, "payments failed 100 % of what v2 asked"},
 		{"no connections left", stage.Failure{Kind: stage.ConnectionsExhausted, Dependency: "database"}, nil, 0, "database refuses another connection"}, // v2 has its own
+		{"a slow replica", with(v2(stage.SlowReplica), func(f *stage.Failure) { f.Delay = 900 * time.Millisecond }),
+			map[string]time.Duration{"shop-p99-latency": third}, 0, "the first replica of v2 answers 900ms later"},
+		{"an uneven balance", with(v2(stage.UnevenBalance), func(f *stage.Failure) { f.Times = 3 }), nil, 0, "the first replica of v2 gets 3 times as many requests"},
+		{"a lost zone", stage.Failure{Kind: stage.ZoneLost, Version: "v2", Zone: "b"},
+			map[string]time.Duration{"shop-unhealthy-hosts": second}, 0, "every replica of v2 in zone b exited"}, // the other zone carries its users
 		{"lost writes", with(v2(stage.LostWrites), func(f *stage.Failure) { f.Share = 10 }), nil, 0, "v2 acknowledges, and does not store, 10 % of the writes"},
 		{"wrong answers", v2(stage.WrongAnswers), nil, 0, "v2 answers 100 % of its requests with something wrong"},
 		{"memory leak", with(v2(stage.MemoryLeak), func(f *stage.Failure) { f.PerRequest = 16 << 10 }),

@@ -11,11 +11,13 @@ import (
 // A manner is how a version behaves for as long as nothing changes: a healthy
 // service, and what the failures that are present make of it.
 type manner struct {
-	exits  string // why a replica exits as it has started; "" when it does not
-	hangs  bool   // takes connections and never answers
-	unwell string // why the health check fails; "" when it does not
-	silent bool   // it fails only when its time is out
-	leak   int64  // bytes that each request leaves behind
+	exits  string        // why a replica exits as it has started; "" when it does not
+	hangs  bool          // takes connections and never answers
+	unwell string        // why the health check fails; "" when it does not
+	silent bool          // it fails only when its time is out
+	slow   time.Duration // by which the first replica is late
+	uneven int           // how many times as many requests the first replica gets; 0 is 1
+	leak   int64         // bytes that each request leaves behind
 	kinds  []kindManner
 }
 
@@ -88,6 +90,11 @@ func (m *model) suffer(made *manner, f stage.Failure, injected bool) {
 		m.lose(made, f, share)
 	case stage.DependencySlow:
 		m.wait(made, f, share)
+	case stage.SlowReplica:
+		made.slow += f.Delay
+	case stage.UnevenBalance:
+		made.uneven = max(made.uneven, f.Times)
+	case stage.ZoneLost: // it hits replicas: see zone.go
 	case stage.MissingVariable:
 		made.exits = fmt.Sprintf("exited with status 1: %s is not set", f.Variable)
 	case stage.WrongVariable:
@@ -171,6 +178,12 @@ func (k *kindManner) fail(share float64) { k.fails = either(k.fails, share) }
 
 // slow makes a share of the answers take that much longer, whatever else does.
 func (k *kindManner) slow(share float64, by time.Duration) {
+	k.mix([]delay{{1 - share, 0}, {share, by}})
+}
+
+// mix makes answers take one of some times longer, whatever else does; the shares add up
+// to 1.
+func (k *kindManner) mix(more []delay) {
 	var delays []delay
 	add := func(share float64, by time.Duration) {
 		i := slices.IndexFunc(delays, func(d delay) bool { return d.by == by })
@@ -183,8 +196,9 @@ func (k *kindManner) slow(share float64, by time.Duration) {
 		}
 	}
 	for _, d := range k.delays {
-		add(d.share*(1-share), d.by)
-		add(d.share*share, d.by+by)
+		for _, m := range more {
+			add(d.share*m.share, d.by+m.by)
+		}
 	}
 	k.delays = delays
 }

@@ -129,6 +129,8 @@ func check(s *stage.Setup) error {
 		want(d >= 0, "simulation: %v: a time cannot be below 0", d)
 	}
 	want(a.P99 == 0 || a.P99 >= a.Median, "simulation: the 99th percentile of the latency, %v, is below its median, %v", a.P99, a.Median)
+	want(a.Concurrency >= 0, "simulation: a replica that answers %d requests at once: want 1 or more, or 0 for as many as come", a.Concurrency)
+	want(s.Zones >= 0 && s.Zones <= 26, "%d zones: want 1 to 26, or 0 for %d", s.Zones, stage.DefaultZones)
 	want(a.ErrorLogs >= 0 && a.Memory >= 0, "simulation: memory and error logs cannot be below 0")
 	want(s.MemoryLimit == 0 || a.Memory < s.MemoryLimit, "simulation: a replica uses %d bytes, its memory limit is %d", a.Memory, s.MemoryLimit)
 	for _, name := range slices.Sorted(maps.Keys(s.Versions)) {
@@ -186,6 +188,9 @@ func checkFailure(s *stage.Setup, f stage.Failure) error {
 		if err := f.Suits(d); err != nil {
 			return err
 		}
+	}
+	if f.Zone != "" && !slices.Contains(s.ZoneNames(), f.Zone) {
+		return fmt.Errorf("%s: unknown zone %q: known are %q", f.Kind, f.Zone, s.ZoneNames())
 	}
 	if _, known := s.Traffic.Find(f.Request); f.Request != "" && !known {
 		return fmt.Errorf("%s: unknown request %q: known are %q", f.Kind, f.Request, namesOf(s.Traffic.Requests, func(r stage.Request) string { return r.Name }))

@@ -56,7 +56,7 @@ func (d *driver) act() {
 			Kind: rapid.SampledFrom(stage.FailureKinds()).Draw(d.t, "kind"), Version: version,
 			Share: rapid.Float64Range(0, 100).Draw(d.t, "share"), Delay: time.Duration(rapid.IntRange(1, 5000).Draw(d.t, "delay")) * time.Millisecond,
 			After: time.Duration(rapid.IntRange(0, 100).Draw(d.t, "after")) * time.Second, Dependency: rapid.SampledFrom([]string{"database", "payments"}).Draw(d.t, "dependency"),
-			Variable: "PORT", PerRequest: rapid.Int64Range(1, 1<<20).Draw(d.t, "perRequest"),
+			Times: rapid.IntRange(2, 100).Draw(d.t, "times"), Zone: rapid.SampledFrom([]string{"a", "b"}).Draw(d.t, "zone"), Variable: "PORT", PerRequest: rapid.Int64Range(1, 1<<20).Draw(d.t, "perRequest"),
 		}
 		switch f.Kind {
 		case stage.Hang:

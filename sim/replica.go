@@ -9,17 +9,18 @@ import (
 
 // A version is one that is deployed.
 type version struct {
-	spec    stage.Version
-	batches []*batch
-	own     []*present    // what it does wrong by itself
-	present []*present    // and what was injected: all that it suffers, in order
-	manner  manner        // what comes of that
-	share   float64       // percent of the traffic
-	exposed bool          // it has taken traffic
-	gone    bool          // it was retired
-	memory  int           // counts the plans for when memory runs out; older ones are void
-	full    time.Duration // when the last of them has it run out
-	group   *group        // the balancer's target group that it is in
+	spec     stage.Version
+	batches  []*batch
+	own      []*present    // what it does wrong by itself
+	present  []*present    // and what was injected: all that it suffers, in order
+	manner   manner        // what comes of that
+	share    float64       // percent of the traffic
+	exposed  bool          // it has taken traffic
+	gone     bool          // it was retired
+	numbered int           // how many numbers its replicas were given
+	memory   int           // counts the plans for when memory runs out; older ones are void
+	full     time.Duration // when the last of them has it run out
+	group    *group        // the balancer's target group that it is in
 }
 
 // A batch is the replicas of a version that were started together. They meet the
@@ -29,6 +30,8 @@ type batch struct {
 	version  *version
 	replicas int
 	process  process
+	first    int           // the number of its first replica, from 1; unused in a part that a zone has
+	zone     string        // "" until a zone was lost: its replicas are in several
 	born     time.Duration // checks come at whole intervals from then
 	since    time.Duration // when the process last began to run
 	exits    int           // in a row
@@ -101,9 +104,12 @@ func (b *batch) serves() bool { return b.standing == healthy && b.process == run
 
 // begin adds replicas to v and starts them.
 func (s *Stage) begin(v *version, replicas int) {
-	b := &batch{version: v, replicas: replicas, born: s.now(), counted: s.now()}
+	b := &batch{version: v, replicas: replicas, first: v.numbered + 1, born: s.now(), counted: s.now()}
+	v.numbered += replicas
 	v.batches = append(v.batches, b)
-	s.start(b)
+	for _, part := range s.byLostZone(b) {
+		s.start(part)
+	}
 }
 
 // end takes replicas of v away, the youngest first.
@@ -129,6 +135,11 @@ func (s *Stage) start(b *batch) {
 
 func (s *Stage) started(b *batch) {
 	v := b.version
+	if p := s.lost(b); p != nil {
+		s.exit(b, zoneIsLost(p))
+		s.land(p, v.spec.Name)
+		return
+	}
 	if v.manner.exits != "" {
 		s.exit(b, v.manner.exits)
 		return

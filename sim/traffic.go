@@ -78,7 +78,7 @@ func (s *Stage) serve(v *version, from, to time.Duration) {
 	case v.manner.hangs:
 		s.late(a, a.requests)
 	default:
-		s.answer(v, a)
+		s.answer(a, s.kinds(v))
 	}
 	s.acknowledge(a)
 	latencies := a.latencies() // before they are put in order
@@ -108,13 +108,13 @@ func (s *Stage) late(a *answers, n int64) {
 // patience is how long a user waits for an answer.
 func (s *Stage) patience() time.Duration { return min(s.Traffic.Timeout, balancerPatience) }
 
-// answer draws what v answers, kind by kind of request.
-func (s *Stage) answer(v *version, a *answers) {
+// answer draws what a version answers, kind by kind of request.
+func (s *Stage) answer(a *answers, kinds []kindManner) {
 	rest := a.requests
-	for i := range v.manner.kinds {
+	for i := range kinds {
 		n := binomial(s.chance, rest, s.mix[i])
 		rest -= n
-		k := &v.manner.kinds[i]
+		k := &kinds[i]
 		failed := binomial(s.chance, n, k.fails)
 		bad := failed + binomial(s.chance, n-failed, k.spoilt)
 		goodInTime := s.inTime(a, n-bad, k)

@@ -70,6 +70,7 @@ var gaps = map[string]gap{
 	"path":       {`(/[^\s,]*)`, "/products", "/products", noneAtAll},
 	"body":       {`'([^']*)'`, `'{"product": 1}'`, `'{"product": 1}'`, inSingle},
 	"command":    {`(\[[^\]]*\])`, `["/shop", "healthcheck"]`, `["/shop", "healthcheck"]`, noneAtAll}, // as a Dockerfile's exec form
+	"zone":       {quoted, `"a"`, `"a"`, inQuotes},
 	"percent":    {`(\d+(?:\.\d+)?) ?[%％]`, "50%", "50%", [2]string{"", "%"}},
 	"count":      {`(\d+)`, "200", "200", noneAtAll}, // at least 1
 	"number":     {`(\d+)`, "200", "200", noneAtAll},
@@ -172,7 +173,7 @@ func (a Args) Duration(name string) time.Duration {
 
 // Phrases is every phrase, in the order in which people read about a release.
 func Phrases() []Phrase {
-	return slices.Concat(stagePhrases(), versionPhrases(), dependencyPhrases(), stubPhrases(), beforePhrases(), releasePhrases(), pipelinePhrases(), alarmPhrases(), usersPhrases(), askPhrases())
+	return slices.Concat(stagePhrases(), versionPhrases(), dependencyPhrases(), stubPhrases(), beforePhrases(), capacityPhrases(), releasePhrases(), pipelinePhrases(), alarmPhrases(), usersPhrases(), askPhrases())
 }
 
 // A form is one language's way to say a phrase, ready to match.

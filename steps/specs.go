@@ -261,6 +261,8 @@ func (c *checker) step(s *Spec, line int64, text string) {
 					known = append(known, d.Name)
 				}
 			}
+		case "zone":
+			known = set.ZoneNames()
 		case "compose":
 			known = c.project.Compose.ServiceNames()
 		case "check":

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -162,6 +164,9 @@ func (b *balancer) find(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if len(ip) == 0 || ip[0] == "" { // it has exited again
+			return fmt.Errorf("HAProxy ended as it started: %s", b.said(ctx))
+		}
 		address = func(port int) (string, error) { return net.JoinHostPort(ip[0], strconv.Itoa(port)), nil }
 	}
 	for port, to := range map[int]*string{
@@ -173,6 +178,20 @@ func (b *balancer) find(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// said is the end of what HAProxy wrote: why it ended.
+func (b *balancer) said(ctx context.Context) string {
+	log, err := b.container.Logs(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = log.Close() }()
+	text, err := io.ReadAll(io.LimitReader(log, 64<<10))
+	if err != nil {
+		return err.Error()
+	}
+	return shorten(strings.TrimSpace(string(text)))
 }
 
 // usersURL is where the users' requests go, to be shared among the versions.

@@ -27,6 +27,7 @@ const (
 	balancerSharesMap = balancerDir + "/shares.map" // slot -> version
 	balancerErrorsMap = balancerDir + "/errors.map" // version -> parts of its answers that become 500
 	balancerDelaysMap = balancerDir + "/delays.map" // version -> parts of its answers that are late
+	balancerSlowMap   = balancerDir + "/slow.map"   // version/replica -> by how much its answers are late, in milliseconds
 	balancerDelayMap  = balancerDir + "/delay.map"  // version -> by how much, in milliseconds
 )
 
@@ -80,6 +81,7 @@ func balancerFiles(setup *stage.Setup, pace float64) (map[string]string, error) 
 		"ErrorsMap":     balancerErrorsMap,
 		"DelaysMap":     balancerDelaysMap,
 		"DelayMap":      balancerDelayMap,
+		"SlowMap":       balancerSlowMap,
 		"VersionHeader": versionHeader,
 		"WeightHeader":  weightHeader,
 	})
@@ -97,6 +99,7 @@ func balancerFiles(setup *stage.Setup, pace float64) (map[string]string, error) 
 		balancerErrorsMap:             none.String(),
 		balancerDelaysMap:             none.String(),
 		balancerDelayMap:              none.String(),
+		balancerSlowMap:               "",
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -95,6 +96,26 @@ func (b *balancer) delayAnswers(ctx context.Context, version string, percent flo
 		return err
 	}
 	return b.setEach(ctx, version, balancerDelaysMap, balancerPartsOf(percent))
+}
+
+// slowDown has the answers of some replicas come later, by "version/replica", and of no
+// others. Millisecond resolution.
+func (b *balancer) slowDown(ctx context.Context, by map[string]time.Duration) error {
+	var entries []string
+	for _, name := range slices.Sorted(maps.Keys(by)) {
+		entries = append(entries, fmt.Sprintf("%s %d", name, by[name].Milliseconds()))
+	}
+	return b.runtime.replaceMap(ctx, balancerSlowMap, entries)
+}
+
+// weigh gives a replica times as many requests as one of weight 1 gets, and returns the
+// weight that the balancer then has for it.
+func (b *balancer) weigh(ctx context.Context, version, name string, times int) (string, error) {
+	server := (&target{Version: version, Name: name}).server()
+	if _, err := b.runtime.expect(ctx, "", fmt.Sprintf("set weight %s %d", server, times)); err != nil {
+		return "", err
+	}
+	return b.runtime.expect(ctx, strconv.Itoa(times), "get weight "+server)
 }
 
 func balancerPartsOf(percent float64) int64 {

@@ -66,6 +66,12 @@ func (s *Stage) newFailure(f stage.Failure) (failure, error) {
 		return &dependencyErrors{base}, nil
 	case stage.ConnectionsExhausted:
 		return &connectionsExhausted{failureBase: base}, nil
+	case stage.SlowReplica:
+		return &slowReplica{base}, nil
+	case stage.UnevenBalance:
+		return &unevenBalance{base}, nil
+	case stage.ZoneLost:
+		return &zoneLost{base}, nil
 	case stage.MissingVariable, stage.WrongVariable:
 		return &variable{base}, nil
 	case stage.LostWrites:
@@ -124,6 +130,9 @@ func (s *Stage) checkFailure(f stage.Failure) error {
 	}
 	if _, known := s.setup.Versions[f.Version]; f.Version != "" && !known {
 		return fmt.Errorf("%v: there is no version %q", f, f.Version)
+	}
+	if f.Zone != "" && !slices.Contains(s.setup.ZoneNames(), f.Zone) {
+		return fmt.Errorf("%v: there is no such zone: there are %q", f, s.setup.ZoneNames())
 	}
 	if f.Dependency != "" {
 		d, known := s.setup.Dependency(f.Dependency)

@@ -34,6 +34,8 @@ type yamlFile struct {
 	Monitoring   yamlMonitoring            `yaml:"monitoring"`
 	Simulation   yamlModel                 `yaml:"simulation"`
 	Tolerance    yamlTolerance             `yaml:"tolerance"`
+	Objective    yamlObjective             `yaml:"objective"`
+	Zones        whole                     `yaml:"zones"`
 	Production   yamlProduction            `yaml:"production"`
 	Waivers      string                    `yaml:"waivers"`
 	Pipeline     yamlPipeline              `yaml:"pipeline"`
@@ -227,12 +229,14 @@ type yamlModel struct {
 	ShiftTime     duration `yaml:"shiftTime"`
 	DrainTime     duration `yaml:"drainTime"`
 	ErrorLogs     float64  `yaml:"errorLogs"`
+	Concurrency   whole    `yaml:"concurrency"`
 }
 
 func (m yamlModel) model() stage.Model {
 	return stage.Model{
 		Start: m.Start.d(), Median: m.Median.d(), P99: m.P99.d(), RestartDelay: m.RestartDelay.d(), Memory: int64(m.Memory),
 		ClientTimeout: m.ClientTimeout.d(), ShiftTime: m.ShiftTime.d(), DrainTime: m.DrainTime.d(), ErrorLogs: m.ErrorLogs,
+		Concurrency: int(m.Concurrency),
 	}
 }
 
@@ -240,6 +244,11 @@ type yamlTolerance struct {
 	Detect  duration `yaml:"detect"`
 	Restore duration `yaml:"restore"`
 	Failed  percent  `yaml:"failed"`
+}
+
+type yamlObjective struct {
+	P99    duration `yaml:"p99"`
+	Errors percent  `yaml:"errors"`
 }
 
 type yamlProduction struct {

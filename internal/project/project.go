@@ -75,6 +75,11 @@ func (r *reader) project(f yamlFile) *Project {
 		Smoke:      r.requests(at{"smoke"}, f.Smoke),
 		Monitoring: r.monitoring(f.Monitoring),
 		Model:      r.model(f.Simulation),
+		Objective:  stage.Objective{P99: f.Objective.P99.d(), Errors: float64(f.Objective.Errors)},
+		Zones:      int(f.Zones),
+	}
+	if z := p.Setup.Zones; z < 0 || z > 26 {
+		r.fail(at{"zones"}, "zones %d: how many availability zones the replicas are spread over, from 1 to 26", z)
 	}
 	p.Tolerance = check.Tolerance{Detect: f.Tolerance.Detect.d(), Restore: f.Tolerance.Restore.d(), Failed: float64(f.Tolerance.Failed)}
 	r.compose(p, f)

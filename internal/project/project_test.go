@@ -335,7 +335,7 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		want    string // after file and line
 	}{
 		{"unknown key", "features: ../features", "feature: ../features", "",
-			`unknown key "feature": here may be compose, profiles, service, alarms, plan, plans, features, phrases, versions, images, health, dependencies, stubs, traffic, smoke, migrations, monitoring, simulation, tolerance, production, waivers, pipeline`},
+			`unknown key "feature": here may be compose, profiles, service, alarms, plan, plans, features, phrases, versions, images, health, dependencies, stubs, traffic, smoke, migrations, monitoring, simulation, tolerance, objective, zones, production, waivers, pipeline`},
 		{"unknown key inside", "  interval: 10s", "  intervall: 10s", "",
 			`unknown key "intervall": here may be path, port, interval, healthy, unhealthy, timeout, deadline, drain`},
 		{"unknown key of a list", "method: POST\n      path: /orders", "metod: POST\n      path: /orders", "",
@@ -380,7 +380,7 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		{"build of an image twice", `  v1: {image: "shop:v1"}`, `  v1: {image: "shop:v2", build: .}` + "\n" + `  v1b: {image: "shop:v2", build: {}}`, `  v1b: {image`, `versions: v1b: build: another version is built as the image shop:v2: give each an image of its own`},
 		{"no replicas", `  v1: {image: "shop:v1"}`, `  v1: {image: "shop:v1", replicas: 0}`, "", `replicas: 0: must be at least 1`},
 		{"unknown failure", "simulated: [{kind: crash at start}]", "simulated: [{kind: crashes at start}]", "",
-			`versions: v2-crashes-at-start: simulated: unknown failure "crashes at start": known are ["crash at start" "crash later" "crash loop" "hang" "out of memory" "errors" "latency" "dependency down" "dependency slow" "dependency errors" "missing variable" "wrong variable" "lost writes" "wrong answers" "memory leak"]`},
+			`versions: v2-crashes-at-start: simulated: unknown failure "crashes at start": known are ["crash at start" "crash later" "crash loop" "hang" "out of memory" "errors" "latency" "dependency down" "dependency slow" "dependency errors" "connections exhausted" "slow replica" "uneven balance" "zone lost" "missing variable" "wrong variable" "lost writes" "wrong answers" "memory leak"]`},
 		{"failure without its delay", "simulated: [{kind: latency, request: browse, delay: 900ms}]", "simulated: [{kind: latency, request: browse}]", "",
 			`versions: v2-slow-query: simulated: latency: needs a delay`},
 		{"failure of an unknown request", "simulated: [{kind: latency, request: browse,", "simulated: [{kind: latency, request: search,", "",

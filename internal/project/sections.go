@@ -86,6 +86,9 @@ func (r *reader) model(m yamlModel) stage.Model {
 	if !(m.ErrorLogs >= 0) {
 		r.fail(at{"simulation", "errorLogs"}, "simulation: errorLogs %v: must be at least 0", m.ErrorLogs)
 	}
+	if m.Concurrency < 0 {
+		r.fail(at{"simulation", "concurrency"}, "simulation: concurrency %d: how many requests a replica answers at the same time, at least 1", m.Concurrency)
+	}
 	return m.model()
 }
 

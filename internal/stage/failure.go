@@ -27,6 +27,10 @@ type Failure struct {
 	// Variable is the environment variable that is missing, or wrong with Value.
 	Variable string `json:"variable,omitempty" yaml:"variable,omitempty"`
 	Value    string `json:"value,omitempty" yaml:"value,omitempty"`
+	// Times is how many times as many requests the first replica gets as each other.
+	Times int `json:"times,omitempty" yaml:"times,omitempty"`
+	// Zone is the one that is lost.
+	Zone string `json:"zone,omitempty" yaml:"zone,omitempty"`
 	// PerRequest is the memory that each request leaves behind, in bytes.
 	PerRequest int64 `json:"perRequest,omitempty" yaml:"perRequest,omitempty"`
 }
@@ -52,6 +56,11 @@ const (
 	// Who is connected stays so; who comes is refused, whichever version it is.
 	ConnectionsExhausted FailureKind = "connections exhausted"
 
+	SlowReplica   FailureKind = "slow replica"   // the answers of Version's first replica take Delay longer; its health check passes
+	UnevenBalance FailureKind = "uneven balance" // Version's first replica gets Times as many requests as each other
+	// ZoneLost: every replica in Zone is killed, and none runs there until it is healed.
+	ZoneLost FailureKind = "zone lost"
+
 	MissingVariable FailureKind = "missing variable" // Version starts without Variable
 	WrongVariable   FailureKind = "wrong variable"   // Version starts with Variable set to Value
 	LostWrites      FailureKind = "lost writes"      // Share of the acknowledged writes are not stored (simulated only)
@@ -63,7 +72,7 @@ const (
 func FailureKinds() []FailureKind {
 	return []FailureKind{CrashAtStart, CrashLater, CrashLoop, Hang, OutOfMemory, Errors, Latency,
 		DependencyDown, DependencySlow, DependencyErrors, ConnectionsExhausted,
-		MissingVariable, WrongVariable, LostWrites, WrongAnswers, MemoryLeak}
+		SlowReplica, UnevenBalance, ZoneLost, MissingVariable, WrongVariable, LostWrites, WrongAnswers, MemoryLeak}
 }
 
 // Validate says what is missing or out of range for the failure's kind.
@@ -97,6 +106,12 @@ func (f Failure) Validate() error {
 		return needs(f.Dependency != "", "a dependency")
 	case ConnectionsExhausted:
 		return errors.Join(needs(f.Dependency != "", "a dependency"), needs(f.Version == "", "no version: a database does not tell versions apart"))
+	case SlowReplica:
+		return errors.Join(needs(f.Version != "", "a version"), needs(f.Delay > 0, "a delay"))
+	case UnevenBalance:
+		return errors.Join(needs(f.Version != "", "a version"), needs(f.Times > 1 && f.Times <= 100, "times, from 2 to 100"))
+	case ZoneLost:
+		return needs(f.Zone != "", "a zone")
 	case DependencySlow:
 		return errors.Join(needs(f.Dependency != "", "a dependency"), needs(f.Delay > 0, "a delay"))
 	case MissingVariable:
@@ -143,6 +158,12 @@ func (f Failure) String() string {
 	}
 	if f.Variable != "" {
 		s += " " + f.Variable
+	}
+	if f.Zone != "" {
+		s += " " + f.Zone
+	}
+	if f.Times > 0 {
+		s += fmt.Sprintf(", %d times as many requests", f.Times)
 	}
 	if f.Delay > 0 {
 		s += fmt.Sprintf(", %v", f.Delay)

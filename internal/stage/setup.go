@@ -24,6 +24,37 @@ type Setup struct {
 	Composites   []alarm.Composite // over Alarms and each other
 	Monitoring   Monitoring
 	Model        Model
+	// Zones is how many availability zones the replicas of a version are spread over, in
+	// turn: the first is in "a". 0 is DefaultZones.
+	Zones     int
+	Objective Objective
+}
+
+// DefaultZones is how many zones there are where nobody says: what ECS asks for at least.
+const DefaultZones = 2
+
+// An Objective is what users are promised of a release, at whatever load.
+type Objective struct {
+	P99    time.Duration // 99 % of the answers come within that
+	Errors float64       // percent of the requests that may fail
+}
+
+// ZoneOf is the zone of the nth replica of a version, from 1: "a", "b", ...
+func (s *Setup) ZoneOf(nth int) string { return string(rune('a' + (nth-1)%max(s.zones(), 1))) }
+
+// ZoneNames is every zone.
+func (s *Setup) ZoneNames() (all []string) {
+	for nth := range s.zones() {
+		all = append(all, s.ZoneOf(nth+1))
+	}
+	return all
+}
+
+func (s *Setup) zones() int {
+	if s.Zones == 0 {
+		return DefaultZones
+	}
+	return s.Zones
 }
 
 // Health is the balancer's health check of one replica. The times are release
@@ -192,7 +223,10 @@ type Model struct {
 	ClientTimeout time.Duration // how long the service waits for a dependency
 	ShiftTime     time.Duration // what one change of shares takes
 	DrainTime     time.Duration // what draining a retired replica takes
-	ErrorLogs     float64       // ERROR lines that the service writes for each failed request
+	// Concurrency is how many requests a replica answers at the same time; more have to
+	// wait. 0: as many as come.
+	Concurrency int
+	ErrorLogs   float64 // ERROR lines that the service writes for each failed request
 }
 
 // Find returns the request with that name.

@@ -38,6 +38,7 @@ var imports = []struct {
 	{"internal/check", []string{"internal/stage", "internal/alarm"}, "checks only read histories"},
 	{"sim", []string{"internal/stage", "internal/alarm", "internal/cloudwatch"}, "the simulated stage is a world for the release logic, not a second one"},
 	{"internal/compare", []string{"internal/lang", "internal/stage", "internal/alarm", "internal/release", "sim"}, "it carries out plans on the simulated stage many times over, and reads no project"},
+	{"internal/capacity", []string{"internal/stage", "internal/release", "internal/check"}, "it looks for a limit on whatever stage it is given"},
 	{"internal/containers", []string{"internal/stage", "internal/alarm", "internal/awshttp", "internal/cloudwatch", "internal/clock"}, "the container stage is a world for the release logic, not a second one"},
 	{"internal/parity", []string{"internal/stage", "internal/alarm", "internal/ecs"}, "it compares descriptions: it runs nothing and asks no engine"},
 	{"internal/report", []string{"internal/lang", "internal/stage", "internal/check", "internal/alarm", "internal/clock", "internal/release", "internal/parity"}, "reports only read"},

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const shopFile = "../../fixtures/rehearsal.yaml"
+
+func TestCapacityClosesInOnTheLimit(t *testing.T) {
+	out, status := run(t, nil, "capacity", "v2", "--file", shopFile, "--stage", "sim")
+	require.Equal(t, 0, status, out)
+	m := regexp.MustCompile(`the limit is between (\d+) and (\d+) requests per second`).FindStringSubmatch(out)
+	require.NotNil(t, m, out)
+	assert.Regexp(t, `kept +`+m[1]+`/s`, out)
+	assert.Regexp(t, `over +`+m[2]+`/s`, out)
+	again, _ := run(t, nil, "capacity", "v2", "--file", shopFile, "--stage", "sim")
+	assert.Equal(t, without(out), without(again), "the same seed, the same limit")
+
+	out, status = run(t, nil, "capacity", "v2", "--file", shopFile, "--stage", "sim", "--require", "1.5")
+	assert.Equal(t, 0, status, out)
+	out, status = run(t, nil, "capacity", "v2", "--file", shopFile, "--stage", "sim", "--require", "500")
+	assert.Equal(t, 1, status, out)
+	assert.Contains(t, out, "NOT ENOUGH: 500 times the traffic are required, 100000 requests per second")
+	out, status = run(t, nil, "capacity", "v2", "--file", shopFile, "--stage", "sim", "--most", "300")
+	assert.Equal(t, 0, status, out)
+	assert.Contains(t, out, "the limit is higher: 300 requests per second, the highest load that was to be tried, are kept")
+	out, status = run(t, nil, "capacity", "v2", "--file", shopFile, "--stage", "sim", "--p99", "1ms")
+	assert.Equal(t, 1, status, out)
+	assert.Contains(t, out, "NOT KEPT: even ")
+}
+
+// without is a text without how long it took.
+func without(text string) string {
+	return regexp.MustCompile(`\([\d.]+m?s\)`).ReplaceAllString(text, "")
+}
+
+func TestCapacityFallsWithTheReplicasAndTheirHands(t *testing.T) {
+	limit := func(change ...string) string {
+		dir := shopFolder(t)
+		file := filepath.Join(dir, "rehearsal.yaml")
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		text := strings.NewReplacer(change...).Replace(string(data))
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		out, status := run(t, nil, "capacity", "v2", "--file", file, "--stage", "sim", "--precision", "0.05")
+		require.Equal(t, 0, status, out)
+		return regexp.MustCompile(`(\d+) requests per second are kept`).FindStringSubmatch(out)[1]
+	}
+	whole := number(t, limit())
+	assert.InEpsilon(t, whole/2, number(t, limit("concurrency: 10 ", "concurrency: 5 ")), 0.15, "half of the hands")
+}
+
+func TestCapacityNeedsToKnow(t *testing.T) {
+	for name, c := range map[string]struct {
+		from, to string
+		args     []string
+		want     string
+	}{
+		"no objective":      {"objective: {p99: 300ms, errors: 1%}", "", nil, "there is no objective: say in rehearsal.yaml"},
+		"no concurrency":    {"  concurrency: 10", "  #", nil, "does not say how many requests a replica answers at the same time"},
+		"bad concurrency":   {"concurrency: 10", "concurrency: -1", nil, "simulation: concurrency -1: how many requests a replica answers"},
+		"bad zones":         {"zones: 2", "zones: 40", nil, "zones 40: how many availability zones"},
+		"bad objective":     {"p99: 300ms", "p99: soon", nil, `"soon"`},
+		"unknown objective": {"p99: 300ms", "p95: 300ms", nil, `unknown key "p95": here may be p99, errors`},
+		"no such version":   {"", "", []string{"v7"}, `there is no version "v7"`},
+		"no load":           {"", "", []string{"v2", "--most", "1"}, "a first load of 200 and a highest of 1 requests per second"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := shopFolder(t)
+			file := filepath.Join(dir, "rehearsal.yaml")
+			data, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(data), c.from, c.to, 1)), 0o600))
+			args := c.args
+			if args == nil {
+				args = []string{"v2"}
+			}
+			out, status := run(t, nil, append([]string{"capacity", "--file", file, "--stage", "sim"}, args...)...)
+			assert.Equal(t, 2, status, out)
+			assert.Contains(t, out, c.want)
+		})
+	}
+}
+
+func number(t *testing.T, text string) float64 {
+	t.Helper()
+	n, err := strconv.ParseFloat(text, 64)
+	require.NoError(t, err)
+	return n
+}
+
+// shopFolder is a copy of the sample, with the features where its rehearsal.yaml has them.
+func shopFolder(t *testing.T) string {
+	t.Helper()
+	dir := folder(t, "../../fixtures")
+	require.NoError(t, os.CopyFS(filepath.Join(filepath.Dir(dir), "features"), os.DirFS("../../features")))
+	return dir
+}
