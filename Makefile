@@ -39,7 +39,7 @@ pipelines: build ## push to the team's pipeline, good versions and bad (STAGE=co
 	@$(REHEARSE) verify --file $(FILE) --stage $(if $(filter both,$(STAGE)),sim,$(STAGE)) --seed $(SEED) --tags @pipeline --report $(REPORT)/pipelines $(FEATURES)
 
 # What has tests that need an engine; their other tests are run with those.
-ENGINE_TESTED := ./internal/containers/... ./fixtures/... ./steps/... ./cmd/...
+ENGINE_TESTED := ./internal/containers/... ./internal/pipeline/... ./fixtures/... ./steps/... ./cmd/...
 
 test: ## every test; those of the container stage too where a Docker engine is reachable
 	@if $(GO) run ./cmd/rehearse doctor --engine >/dev/null 2>&1; then \

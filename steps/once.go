@@ -99,7 +99,7 @@ func (r Rehearsal) once(ctx context.Context, o Order, what string, say func(stri
 	if name == Containers {
 		w.spec.Tags = []string{ContainersOnly}
 	}
-	s := &Suite{Project: r.Project, Stage: name, Seed: r.Seed, Report: r.Report, Parallel: 1}
+	s := &Suite{Project: r.Project, Stage: name, Seed: r.Seed, Report: r.Report, Parallel: 1, Image: r.jobImage(ctx)}
 	w.suite = s
 	if r.Report != "" {
 		if err := os.MkdirAll(filepath.Join(r.Report, "histories"), 0o755); err != nil {

@@ -144,7 +144,7 @@ func (w *World) pipeline(p *project.Pipeline, version string, overlays []string)
 	}
 	o := pipeline.Options{
 		Code: p.Code, Overlays: overlays, Version: version, Stable: w.stable, Service: w.setup.Service, Push: p.Push, PreReceive: p.PreReceive,
-		Vars: p.Vars, Actions: p.Actions, Keep: p.Keep, Worker: []string{self, PipelineWorker}, Rehearse: self, Answer: w.answer,
+		Vars: p.Vars, Actions: p.Actions, Runners: p.Runners, Keep: p.Keep, Image: w.suite.Image, Worker: []string{self, PipelineWorker}, Rehearse: self, Answer: w.answer,
 	}
 	if m, ok := stage.As[stage.Monitored](w.stage); ok {
 		if o.Endpoint, _, err = m.CloudWatch(); err != nil {

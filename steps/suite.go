@@ -38,6 +38,9 @@ type Suite struct {
 	Parallel int    // how many scenarios at once; at least 1
 	Report   string // folder for JUnit, Cucumber JSON and histories; "" writes none
 	Break    Breakage
+	// Image has an image in the engine, for the containers that jobs of a pipeline ask for;
+	// nil: there is no engine.
+	Image func(ctx context.Context, ref string) error
 	// Notify hears what happens, for people to watch; nil is nobody. It is called from
 	// several goroutines when Parallel is above 1.
 	Notify func(Notice)

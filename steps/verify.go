@@ -136,7 +136,7 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 				continue
 			}
 		}
-		suite := &Suite{Project: r.Project, Stage: name, Seed: r.Seed, Report: r.Report, Break: r.Break, Parallel: 1}
+		suite := &Suite{Project: r.Project, Stage: name, Seed: r.Seed, Report: r.Report, Break: r.Break, Parallel: 1, Image: r.jobImage(ctx)}
 		suite.Notify = func(n Notice) {
 			if n.Result != nil {
 				keep(n.Result)
@@ -218,6 +218,26 @@ func (r Rehearsal) crew(ctx context.Context, name string, specs []*Spec) (crew, 
 func (r Rehearsal) say(format string, args ...any) {
 	if r.Progress != nil {
 		r.Progress(fmt.Sprintf(format, args...))
+	}
+}
+
+// jobImage has the images of a pipeline's jobs in the engine; nil where there is none on
+// this machine. act, which starts their containers, knows only the usual socket.
+func (r Rehearsal) jobImage(ctx context.Context) func(ctx context.Context, ref string) error {
+	if r.Project.Pipeline == nil {
+		return nil
+	}
+	e, err := containers.ConnectEngine(ctx)
+	if err != nil || !e.Local || e.Client.DaemonHost() != "unix:///var/run/docker.sock" {
+		return nil
+	}
+	images, err := containers.NewImages(e, r.Progress, r.Project.Recipes...)
+	if err != nil {
+		return nil
+	}
+	return func(ctx context.Context, ref string) error {
+		_, err := images.Ensure(ctx, ref)
+		return err
 	}
 }
 

@@ -37,7 +37,11 @@ type Options struct {
 	PreReceive string // file: the repository's own pre-receive hook; may be ""
 	Vars       map[string]string
 	Actions    map[string]string // "actions/setup-go@v5": the folder that stands in for it
-	Keep       []string          // names of variables of this process's environment that the jobs get
+	Runners    map[string]string // "ubuntu-latest": the image that jobs of that label run in; others run on this machine
+	// Image has an image in the Docker engine of this machine, for what jobs say of
+	// containers; nil: there is no such engine.
+	Image func(ctx context.Context, ref string) error
+	Keep  []string // names of variables of this process's environment that the jobs get
 
 	Endpoint string // of the stage's CloudWatch; "" is none
 	// Answer carries out what a job asks of the stage, and says what happens as it happens.
@@ -201,7 +205,7 @@ func Run(ctx context.Context, o Options) (_ *Result, err error) {
 		}
 		started = append(started, w)
 		r.Workflows = append(r.Workflows, w.path)
-		r.Obstacles = append(r.Obstacles, w.obstacles(o.Actions)...)
+		r.Obstacles = append(r.Obstacles, w.obstacles(ctx, o)...)
 	}
 	if len(started) == 0 {
 		return nil, mistake("the push of %s starts no workflow:\n%s\npush what your workflow is for (rehearsal.yaml: pipeline: push: BRANCH, or tag)", ref, strings.Join(not, "\n"))
@@ -269,7 +273,14 @@ func (o Options) workflow(ctx context.Context, dir string, repo *repository, w *
 			return err
 		}
 	}
+	inside := ""
+	if o.Image != nil {
+		if inside, err = containerOptions(o.Rehearse, door.path); err != nil {
+			return err
+		}
+	}
 	ord := order{
+		Runners: o.Runners, ContainerOptions: inside, ContainerEnv: intoContainers(env),
 		Scratch: dir,
 		Workdir: at("checkout"), Workflow: w.path, Event: at("event.json"), Cache: at("cache"), GitHub: o.github(r.Push),
 		Env: map[string]string{"REHEARSAL_VERSION": o.Version}, Vars: o.Vars, Labels: w.labels(), Actions: actions, LimitEach: o.LimitEach,

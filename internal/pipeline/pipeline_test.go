@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -263,13 +264,13 @@ func TestWhatCannotRunHereIsSaidAndIsNeverGreen(t *testing.T) {
 	all, _, err := readWorkflows(root)
 	require.NoError(t, err)
 	require.Len(t, all, 1)
-	got := all[0].obstacles(nil)
+	got := all[0].obstacles(t.Context(), Options{})
 	want := []struct {
 		job  string
 		line int
 		text string
 	}{
-		{"database", 8, "services (postgres) are containers"}, {"boxed", 12, "its container is not started"},
+		{"database", 8, "there is no Docker engine here"}, {"boxed", 12, "there is no Docker engine here"},
 		{"fetches", 18, "the action actions/setup-go@v5 is somewhere else"}, {"elsewhere", 20, "the workflow shop/workflows/.github/workflows/deploy.yml@main is somewhere else"},
 		{"windows", 22, "it runs on windows-latest (Windows)"}, {"own", 28, "the action ./action is a container"},
 	}
@@ -280,7 +281,20 @@ func TestWhatCannotRunHereIsSaidAndIsNeverGreen(t *testing.T) {
 		assert.NotEmpty(t, got[i].Remedy)
 		assert.Regexp(t, fmt.Sprintf(`ci\.yml:%d$`, w.line), got[i].Place, w.text)
 	}
-	assert.Len(t, all[0].obstacles(map[string]string{"actions/setup-go@v5": "here"}), len(want)-1)
+	had := func(_ context.Context, ref string) error {
+		if ref == "node:22" {
+			return errors.New("image node:22 cannot be had")
+		}
+		return nil
+	}
+	got = all[0].obstacles(t.Context(), Options{Image: had})
+	require.Len(t, got, len(want))
+	assert.Contains(t, got[0].What, "services (postgres) are containers, and a job that runs on this machine itself does not reach them")
+	assert.Contains(t, got[0].Remedy, "pipeline: runners: {ubuntu-latest: ")
+	assert.Contains(t, got[1].What, "image node:22 cannot be had")
+	got = all[0].obstacles(t.Context(), Options{Image: had, Runners: map[string]string{"ubuntu-latest": "debian:12"}})
+	assert.Len(t, got, len(want)-1, "the services of a job in a container are reached")
+	assert.Len(t, all[0].obstacles(t.Context(), Options{Actions: map[string]string{"actions/setup-go@v5": "here"}}), len(want)-1)
 }
 
 func TestAJobWhoseServicesAreNotStartedIsNotBelieved(t *testing.T) {
@@ -292,7 +306,7 @@ func TestAJobWhoseServicesAreNotStartedIsNotBelieved(t *testing.T) {
     steps: [{run: echo well}]
 `), nil)))
 	assert.Equal(t, "database success", r.String(), "act says nothing of the services")
-	assert.Contains(t, r.Inconclusive(), `job "database": services (postgres) are containers`)
+	assert.Contains(t, r.Inconclusive(), `job "database": it runs in containers or beside some, and there is no Docker engine here`)
 }
 
 func TestAnActionFromElsewhereFailsAtOnce(t *testing.T) {
@@ -572,7 +586,40 @@ func FuzzWorkflows(f *testing.F) {
 		for _, w := range all { // what is right can be asked
 			_, _ = w.triggers(Push{Ref: "refs/heads/main", Files: []string{"a/b", "c"}})
 			_, _ = w.triggers(Push{Ref: "refs/tags/v2"})
-			_, _ = w.obstacles(nil), w.labels()
+			_, _ = w.obstacles(context.Background(), Options{}), w.labels()
 		}
 	})
+}
+
+// A container that would get at this machine is not started.
+func TestAContainerOfAJobThatReachesIntoThisMachineIsRefused(t *testing.T) {
+	all, _, err := readWorkflows(code(t, onPush(`
+  mounts:
+    runs-on: ubuntu-latest
+    container: {image: "debian:12", volumes: ["/etc:/host"]}
+    steps: [{run: echo well}]
+  privileged:
+    runs-on: ubuntu-latest
+    container: {image: "debian:12", options: "--cpus 1 --privileged"}
+    steps: [{run: echo well}]
+  plain:
+    runs-on: ubuntu-latest
+    container: {image: "debian:12", options: "--cpus 1", volumes: ["cache:/cache"]}
+    steps: [{run: echo well}]
+  chosen:
+    runs-on: ubuntu-latest
+    container: "${{ vars.IMAGE }}"
+    steps: [{run: echo well}]
+`), nil))
+	require.NoError(t, err)
+	got := all[0].obstacles(t.Context(), Options{Image: func(context.Context, string) error { return nil }})
+	var said []string
+	for _, o := range got {
+		said = append(said, o.Job+": "+o.What)
+	}
+	assert.Equal(t, []string{
+		"mounts: it mounts /etc:/host of this machine, which is not GitHub's runner",
+		`privileged: its options "--cpus 1 --privileged" reach into this machine, which is not GitHub's runner`,
+		"chosen: the image ${{ vars.IMAGE }} is an expression, which nobody can look at before",
+	}, said)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -26,17 +27,21 @@ import (
 
 // An order is what a worker is told to run: one workflow, for one push.
 type order struct {
-	Scratch   string            `json:"scratch"`  // the folder of all of this; the worker removes it when its parent is gone
-	Workdir   string            `json:"workdir"`  // the pushed commit, checked out
-	Workflow  string            `json:"workflow"` // its file in Workdir
-	Event     string            `json:"event"`    // the file of the event's payload
-	Cache     string            `json:"cache"`    // act's own
-	GitHub    map[string]string `json:"github"`   // GITHUB_REPOSITORY and the like
-	Env       map[string]string `json:"env"`      // of every step
-	Vars      map[string]string `json:"vars"`
-	Labels    []string          `json:"labels"`  // of runners that this machine stands in for
-	Actions   map[string]string `json:"actions"` // "actions/setup-go@v5": a folder
-	LimitEach time.Duration     `json:"limitEach"`
+	Scratch  string            `json:"scratch"`  // the folder of all of this; the worker removes it when its parent is gone
+	Workdir  string            `json:"workdir"`  // the pushed commit, checked out
+	Workflow string            `json:"workflow"` // its file in Workdir
+	Event    string            `json:"event"`    // the file of the event's payload
+	Cache    string            `json:"cache"`    // act's own
+	GitHub   map[string]string `json:"github"`   // GITHUB_REPOSITORY and the like
+	Env      map[string]string `json:"env"`      // of every step
+	Vars     map[string]string `json:"vars"`
+	Runners  map[string]string `json:"runners"` // label: the image in which its jobs run
+	// ContainerOptions and ContainerEnv are of the containers of jobs.
+	ContainerOptions string            `json:"containerOptions"`
+	ContainerEnv     map[string]string `json:"containerEnv"`
+	Labels           []string          `json:"labels"`  // of runners that this machine stands in for
+	Actions          map[string]string `json:"actions"` // "actions/setup-go@v5": a folder
+	LimitEach        time.Duration     `json:"limitEach"`
 }
 
 // A message is what a worker says, as one line of JSON.
@@ -143,17 +148,23 @@ func (o order) run(ctx context.Context, s *speaker) (err error) {
 	if err != nil {
 		return fmt.Errorf("act cannot plan the workflow: %w", err)
 	}
-	r, err := runner.New(o.config())
-	if err != nil {
-		return err
-	}
 	ctx = runner.WithJobLoggerFactory(ctx, loggers{s})
 	// One job after the other, though GitHub may run some at the same time on runners of
 	// their own: what one of them leaves behind can then be ended before the next.
+	tidied := false
 	for _, st := range plan.Stages {
 		for _, run := range st.Runs {
 			if ctx.Err() != nil {
 				return ctx.Err()
+			}
+			inside := o.inContainer(run.Job())
+			if inside && !tidied {
+				tidied = true
+				defer leaveNoToolCache(ctx)()
+			}
+			r, err := runner.New(o.config(inside))
+			if err != nil {
+				return err
 			}
 			o.job(ctx, s, r, run)
 		}
@@ -161,7 +172,8 @@ func (o order) run(ctx context.Context, s *speaker) (err error) {
 	return nil
 }
 
-func (o order) config() *runner.Config {
+// config is act's, for a job that runs in a container or on this machine.
+func (o order) config(inside bool) *runner.Config {
 	c := &runner.Config{
 		Actor: "rehearsal", Workdir: o.Workdir, EventName: "push", EventPath: o.Event, DefaultBranch: o.GitHub["DEFAULT_BRANCH"],
 		ActionCacheDir: o.Cache, ActionOfflineMode: true, LogOutput: true, Env: map[string]string{}, Vars: o.Vars, Secrets: map[string]string{}, AutoRemove: true,
@@ -170,6 +182,11 @@ func (o order) config() *runner.Config {
 	}
 	for _, l := range o.Labels {
 		c.Platforms[l] = "-self-hosted"
+	}
+	if inside {
+		maps.Copy(c.Platforms, o.Runners)
+		maps.Copy(c.Env, o.ContainerEnv)
+		c.ContainerOptions, c.ContainerDaemonSocket = o.ContainerOptions, "-" // no way to the engine
 	}
 	for k, v := range o.Env {
 		c.Env[k] = v
@@ -202,6 +219,11 @@ func (o order) job(ctx context.Context, s *speaker, r runner.Runner, run *model.
 		}
 	}
 	s.say(message{Kind: saidBegin, Job: id})
+	if volume := mounts(job); volume != "" {
+		job.Result = "failure"
+		s.say(message{Kind: saidJob, Job: id, Result: string(JobUnknown), Text: fmt.Sprintf("it was not run: its container would get %s of this machine", volume)})
+		return
+	}
 	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err := r.NewPlanExecutor(&model.Plan{Stages: []*model.Stage{{Runs: []*model.Run{run}}}})(within)

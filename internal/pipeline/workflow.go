@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -207,19 +208,12 @@ func (w *workflow) jobs() []*actionlint.Job {
 }
 
 // obstacles is everything of the workflow that cannot run on this machine.
-// standIns are the actions ("actions/setup-go@v5") that something local stands in for.
-func (w *workflow) obstacles(standIns map[string]string) (all []Obstacle) {
+func (w *workflow) obstacles(ctx context.Context, o Options) (all []Obstacle) {
 	for _, j := range w.jobs() {
 		add := func(line int, remedy, format string, args ...any) {
 			all = append(all, Obstacle{j.ID.Value, fmt.Sprintf("%s:%d", w.file, line), fmt.Sprintf(format, args...), remedy})
 		}
-		if s := j.Services; s != nil && (len(s.Value) > 0 || s.Expression != nil) {
-			add(s.Pos.Line, "have the job talk to the stage instead, or leave it out of what the rehearsal pushes",
-				"services (%s) are containers, and the jobs run on this machine without any: they are not started", strings.Join(slices.Sorted(maps.Keys(s.Value)), ", "))
-		}
-		if c := j.Container; c != nil {
-			add(c.Pos.Line, "run the job on the runner itself", "its container is not started: the jobs run on this machine")
-		}
+		o.containers(ctx, j, add)
 		if u := j.WorkflowCall; u != nil && !strings.HasPrefix(u.Uses.Value, "./") {
 			add(u.Uses.Pos.Line, "copy it into the repository and call it as ./"+workflowsFolder+"/...",
 				"the workflow %s is somewhere else, and nothing is fetched in a rehearsal", u.Uses.Value)
@@ -233,21 +227,23 @@ func (w *workflow) obstacles(standIns map[string]string) (all []Obstacle) {
 		}
 		for _, s := range j.Steps {
 			if a, ok := s.Exec.(*actionlint.ExecAction); ok {
-				w.action(a.Uses, standIns, add)
+				w.action(a.Uses, o.Actions, add)
 			}
 		}
 	}
 	return all
 }
 
+// action says of an action whether it can run. standIns are those ("actions/setup-go@v5")
+// that something local stands in for.
 func (w *workflow) action(uses *actionlint.String, standIns map[string]string, add func(line int, remedy, format string, args ...any)) {
 	line, name := uses.Pos.Line, uses.Value
 	switch {
 	case strings.HasPrefix(name, "docker://"):
-		add(line, "run what it does as a step of its own", "the action %s is a container, and the jobs run on this machine without any", name)
+		add(line, "run what it does as a step of its own", "the action %s is a container, and actions run on this machine or in the container of their job", name)
 	case strings.HasPrefix(name, "./"):
 		if using := w.using(name); using == "docker" {
-			add(line, "make it a composite action", "the action %s is a container, and the jobs run on this machine without any", name)
+			add(line, "make it a composite action", "the action %s is a container, and actions run on this machine or in the container of their job", name)
 		}
 	case strings.HasPrefix(name, "actions/checkout@"): // act copies what was pushed
 	case standIns[name] != "":

@@ -18,6 +18,7 @@ type Pipeline struct {
 	PreReceive  string            // the repository's own pre-receive hook; may be ""
 	Changes     map[string]string // by version: a folder of files laid over the code
 	Actions     map[string]string // "actions/setup-go@v5": the folder that stands in for it
+	Runners     map[string]string // "ubuntu-latest": the image that jobs of that label run in
 	Vars        map[string]string // of the workflow's ${{ vars }}
 	Keep        []string          // names of variables of the environment that the jobs get
 }
@@ -30,6 +31,7 @@ type yamlPipeline struct {
 	PreReceive  string            `yaml:"preReceive"`
 	Changes     map[string]string `yaml:"changes"`
 	Actions     map[string]string `yaml:"actions"`
+	Runners     map[string]string `yaml:"runners"`
 	Vars        map[string]string `yaml:"vars"`
 	Keep        []string          `yaml:"keep"`
 }
@@ -74,6 +76,13 @@ func (r *reader) pipeline(p *Project, f yamlPipeline) {
 			r.fail(way("changes", v), "pipeline: changes: there is no version %q: known are %q", v, slices.Sorted(maps.Keys(p.Setup.Versions)))
 		}
 		out.Changes[v] = r.folder(way("changes", v), f.Changes[v], "the files that the version changes")
+	}
+	out.Runners = map[string]string{}
+	for label, image := range f.Runners {
+		if image == "" || strings.ContainsAny(image, " \t\n") {
+			r.fail(way("runners", label), "pipeline: runners: %s: %q is no image: want one such as catthehacker/ubuntu:act-latest", label, image)
+		}
+		out.Runners[strings.ToLower(label)] = image
 	}
 	out.Actions = map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(f.Actions)) {
