@@ -77,7 +77,7 @@ func Find(ctx context.Context, o Options) (*Result, error) {
 		switch {
 		case step.Lost != nil:
 			r.Bound = fmt.Sprintf("%g requests per second could not be made on this machine: %v", rate, step.Lost)
-			return r, nil
+			return r, nil //nolint:nilerr // it is no error: that this load cannot be made is what was found
 		case step.Broke == "":
 			r.Kept = max(r.Kept, rate)
 		case r.Broke == 0 || rate < r.Broke:
