@@ -18,50 +18,58 @@ type Alike struct {
 	*Prediction
 }
 
-// closer is how much wider the bands of a failure are than those of a good version: how
-// large a failure is, nobody rehearsed exactly.
-const closer = 2
+// likeness is how many times larger or smaller than in the rehearsal something may be to
+// look like it: how large a failure is, nobody rehearsed exactly.
+const likeness = 3
 
 // resemble is the failure that looks most like a sight; nil: none does. Whatever is out
-// must be as with that failure. Of those the one that is like it in most other measures
-// counts, and of these the nearest.
+// must be out as with that failure, and about as far. Of those the one counts that is
+// like it in most other measures, and of these the nearest.
 func (j *Judge) resemble(s *Sight, all []Alike) *Alike {
 	var best *Alike
 	fewest, nearest := math.MaxInt, math.Inf(1)
 	for a := range all {
-		unlike, far, fits := 0, 0.0, false
-		for i := range s.Measures {
-			m := &s.Measures[i]
-			if m.At.IsZero() {
-				continue
-			}
-			b := all[a].Band(i, j.period(m))
-			width := max(math.Abs(b.High)*j.Margin, m.Floor) * closer
-			inside := m.Value >= b.Low-width && m.Value <= b.High+width
-			if math.IsNaN(b.High) {
-				inside = m.Out == 0
-			}
-			switch {
-			case m.Out != 0 && !inside:
-				unlike = math.MaxInt
-			case m.Out != 0:
-				fits = true
-				far += math.Abs(m.Value-(b.Low+b.High)/2) / max(math.Abs(b.High), m.Floor, 1e-9)
-			case !inside:
-				unlike++
-			}
-			if unlike == math.MaxInt {
-				break
-			}
-		}
-		if fits && (unlike < fewest || unlike == fewest && far < nearest) {
+		unlike, far, ok := j.unlike(s, &all[a])
+		if ok && (unlike < fewest || unlike == fewest && far < nearest) {
 			best, fewest, nearest = &all[a], unlike, far
 		}
 	}
-	if fewest == math.MaxInt {
-		return nil
-	}
 	return best
+}
+
+// unlike is in how many measures that are in the band a sight differs from a failure, and
+// how far those that are out of it are from it. It is not ok where one is too far.
+func (j *Judge) unlike(s *Sight, a *Alike) (measures int, far float64, ok bool) {
+	for i := range s.Measures {
+		m := &s.Measures[i]
+		if m.At.IsZero() {
+			continue
+		}
+		least := max(m.Floor, 1e-9)
+		typical := a.near(i, j.period(m), m.Value)
+		apart := math.Abs(math.Log((math.Abs(m.Value) + least) / (math.Abs(typical) + least)))
+		switch {
+		case m.Out != 0 && (math.IsNaN(typical) || m.out(typical, m.Band) != m.Out || apart > math.Log(likeness)):
+			return 0, 0, false
+		case m.Out != 0:
+			far, ok = far+apart, true
+		case !math.IsNaN(typical) && m.out(typical, m.Band) != 0:
+			measures++
+		}
+	}
+	return measures, far, ok
+}
+
+// asItLeft is what was seen when a measure left its band: what the plan does about it
+// comes later, and need not be what was done.
+func (j *Judge) asItLeft(s *Sight, m *MeasureSight) *Sight {
+	at := m.Since.Add(m.Rule.Period + j.Late)
+	if s.reading == nil || !at.Before(s.Now) {
+		return s
+	}
+	then := *s.reading
+	then.Now = at
+	return j.Look(&then)
 }
 
 // period is which period of the release a measure is seen in.

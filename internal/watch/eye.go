@@ -178,12 +178,29 @@ func firstOf(times ...*time.Time) *time.Time {
 
 // defined is what of an alarm's definition decides when it goes off.
 func defined(a types.MetricAlarm) *alarm.Alarm {
+	var metrics []alarm.MetricDataQuery
+	for _, q := range a.Metrics {
+		one := alarm.MetricDataQuery{Id: aws.ToString(q.Id), Expression: aws.ToString(q.Expression), ReturnData: q.ReturnData == nil || *q.ReturnData}
+		if s := q.MetricStat; s != nil && s.Metric != nil {
+			one.MetricStat = &alarm.MetricStat{Stat: aws.ToString(s.Stat), Period: int(aws.ToInt32(s.Period)), Unit: string(s.Unit),
+				Metric: alarm.Metric{Namespace: aws.ToString(s.Metric.Namespace), MetricName: aws.ToString(s.Metric.MetricName), Dimensions: dimensions(s.Metric.Dimensions)}}
+		}
+		metrics = append(metrics, one)
+	}
 	return &alarm.Alarm{
+		Dimensions: dimensions(a.Dimensions), Unit: string(a.Unit), Metrics: metrics,
 		AlarmName: aws.ToString(a.AlarmName), Namespace: aws.ToString(a.Namespace), MetricName: aws.ToString(a.MetricName),
 		Statistic: string(a.Statistic), ExtendedStatistic: aws.ToString(a.ExtendedStatistic), Period: int(aws.ToInt32(a.Period)),
 		EvaluationPeriods: int(aws.ToInt32(a.EvaluationPeriods)), DatapointsToAlarm: int(aws.ToInt32(a.DatapointsToAlarm)),
 		Threshold: aws.ToFloat64(a.Threshold), ComparisonOperator: string(a.ComparisonOperator), TreatMissingData: aws.ToString(a.TreatMissingData),
 	}
+}
+
+func dimensions(all []types.Dimension) (out []alarm.Dimension) {
+	for _, d := range all {
+		out = append(out, alarm.Dimension{Name: aws.ToString(d.Name), Value: aws.ToString(d.Value)})
+	}
+	return out
 }
 
 // A Change is one of an alarm's state.

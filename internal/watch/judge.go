@@ -38,6 +38,7 @@ type Sight struct {
 	Measures []MeasureSight
 	Alarms   []AlarmSight
 	Over     bool // the plan is, and all of it is settled
+	reading  *Reading
 }
 
 // A MeasureSight is what is seen of one measure.
@@ -79,7 +80,7 @@ func (a *AlarmSight) unexpected(releases int) bool {
 
 // Look lays a reading beside the prediction.
 func (j *Judge) Look(r *Reading) *Sight {
-	s := &Sight{Now: r.Now, Release: r.Now.Sub(j.Began)}
+	s := &Sight{Now: r.Now, Release: r.Now.Sub(j.Began), reading: r}
 	s.Step = j.Prediction.step(s.Release)
 	s.Over = !r.Now.Before(j.end())
 	answers := r.Answers.of(j.Measures.Questions)
@@ -122,6 +123,9 @@ func (j *Judge) band(i, n int) Band {
 			return b
 		}
 		b = Band{} // nothing to count is no data
+	}
+	if one.Unit == Hosts { // which are counted
+		return b
 	}
 	b.Low -= max(math.Abs(b.Low)*j.Margin, one.Floor)
 	b.High += max(math.Abs(b.High)*j.Margin, one.Floor)

@@ -323,7 +323,29 @@ func (p *Prediction) Band(measure, period int) Band {
 	return Band{all[off], all[len(all)-1-off], float64(missing) <= outside*float64(missing+len(all))}
 }
 
-// As far is in how many of the releases a measure was as far out as v about then.
+// near is how near a measure came to v about the n-th period, in the median; NaN: there
+// was no data.
+func (p *Prediction) near(measure, period int, v float64) float64 {
+	var all []float64
+	p.around(measure, period, func(_ int, values []float64) {
+		nearest := math.NaN()
+		for _, x := range values {
+			if math.IsNaN(nearest) || math.Abs(x-v) < math.Abs(nearest-v) {
+				nearest = x
+			}
+		}
+		if !math.IsNaN(nearest) {
+			all = append(all, nearest)
+		}
+	})
+	if len(all) == 0 {
+		return math.NaN()
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+// asFar is in how many of the releases a measure was as far out as v about then.
 func (p *Prediction) asFar(measure, period int, v float64, above bool) (releases int) {
 	p.around(measure, period, func(_ int, values []float64) {
 		if slices.ContainsFunc(values, func(x float64) bool { return above && x >= v || !above && x <= v }) {
@@ -333,7 +355,7 @@ func (p *Prediction) asFar(measure, period int, v float64, above bool) (releases
 	return releases
 }
 
-// Off is in how many of the releases an alarm had gone off by then.
+// offBy is in how many of the releases an alarm had gone off by then.
 func (p *Prediction) offBy(name string, by time.Duration) (releases int) {
 	for _, at := range p.off[name] {
 		if at <= by {

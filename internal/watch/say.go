@@ -89,10 +89,18 @@ func (t *teller) left(s *Sight, m *MeasureSight) string {
 	} else {
 		parts = append(parts, t.Sprintf("It was that far in %d of %d predicted releases.", m.AsFar, t.judge.Prediction.Releases))
 	}
-	if a := t.judge.resemble(s, t.alike); a != nil {
+	if a := t.judge.resemble(t.judge.asItLeft(s, m), t.alike); a != nil {
 		parts = append(parts, t.Sprintf("It looks like %q (%s): there %s.", a.Name, a.Where, a.ends(t.Lang, t.judge.Began)))
 	}
-	return strings.Join(append(parts, t.next(s, m)...), t.Sprintf(" "))
+	return t.sentences(append(parts, t.next(s, m)...))
+}
+
+// sentences puts them one after another; in Japanese no space is between them.
+func (t *teller) sentences(all []string) string {
+	if t.Lang == lang.Japanese {
+		return strings.Join(all, "")
+	}
+	return strings.Join(all, " ")
 }
 
 // next is what the alarms that judge a measure do if it goes on.
@@ -254,10 +262,33 @@ func differs(ours, there *alarm.Alarm) string {
 	add("EvaluationPeriods", number(float64(ours.EvaluationPeriods)), number(float64(there.EvaluationPeriods)))
 	add("DatapointsToAlarm", or(ours.DatapointsToAlarm, ours.EvaluationPeriods), or(there.DatapointsToAlarm, there.EvaluationPeriods))
 	add("TreatMissingData", word(ours.TreatMissingData, "missing"), word(there.TreatMissingData, "missing"))
-	if len(ours.Metrics) == 0 {
-		add("MetricName", ours.MetricName, there.MetricName)
-		add("Statistic", ours.Statistic+ours.ExtendedStatistic, there.Statistic+there.ExtendedStatistic)
-		add("Period", number(float64(ours.Period)), number(float64(there.Period)))
+	a, errA := ours.Compile()
+	b, errB := there.Compile()
+	if errA != nil || errB != nil { // of another kind, which is not judged here
+		return strings.Join(append(all, "MetricName or Metrics"), "; ")
+	}
+	for i := range max(len(a.Inputs), len(b.Inputs)) {
+		var one, other string
+		if i < len(a.Inputs) {
+			one = watches(Question{a.Inputs[i], a.Period})
+		}
+		if i < len(b.Inputs) {
+			other = watches(Question{b.Inputs[i], b.Period})
+		}
+		add("it watches", one, other)
+	}
+	for i := range min(len(ours.Metrics), len(there.Metrics)) {
+		add("Expression", ours.Metrics[i].Expression, there.Metrics[i].Expression)
 	}
 	return strings.Join(all, "; ")
+}
+
+// watches is a metric in words that are the same for the same metric.
+func watches(q Question) string {
+	var of []string
+	for _, d := range q.Metric.Dimensions {
+		of = append(of, d.Name+"="+d.Value)
+	}
+	slices.Sort(of)
+	return strings.Join(append([]string{q.Metric.Namespace, q.Metric.MetricName, q.Statistic.String(), brief(q.Period)}, of...), " ")
 }

@@ -148,6 +148,7 @@ func (w *Watch) look(ctx context.Context, now time.Time) error {
 			w.say(Noted, w.teller.Sprintf("Nothing was looked at for %s; what came meanwhile is judged now.", brief(gap)))
 		}
 	}
+	w.read.Now = now
 	r := &Reading{Now: now, Changes: w.read.Changes}
 	var err error
 	if r.Alarms, err = w.Eye.Alarms(ctx, w.Judge.Names); err != nil {
@@ -226,11 +227,7 @@ func (w *Watch) news(s *Sight) {
 func (t *teller) names(m *Measure) string {
 	var all []string
 	for _, in := range m.Rule.Inputs {
-		text := in.Metric.Namespace + " " + in.Metric.MetricName
-		for _, d := range in.Metric.Dimensions {
-			text += " " + d.Name + "=" + d.Value
-		}
-		all = append(all, text)
+		all = append(all, watches(Question{in, m.Rule.Period}))
 	}
 	return strings.Join(all, "; ")
 }
