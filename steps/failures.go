@@ -31,9 +31,9 @@ type RehearsedLater struct {
 
 var errNoStage = errors.New("the Givens are only read: no stage is raised")
 
-// Failures is what the scenarios break, each kind of it once. What needs a stage to be
-// said is left out.
-func Failures(ctx context.Context, p *project.Project) ([]Rehearsed, error) {
+// Failures is what the scenarios break, each kind of it once, in the language ("en",
+// "ja") where there are any in it. What needs a stage to be said is left out.
+func Failures(ctx context.Context, p *project.Project, language string) ([]Rehearsed, error) {
 	if p.Features == "" {
 		return nil, nil
 	}
@@ -45,9 +45,10 @@ func Failures(ctx context.Context, p *project.Project) ([]Rehearsed, error) {
 	if err != nil {
 		return nil, err
 	}
+	spoken := slices.ContainsFunc(specs, func(s *Spec) bool { return s.Language == language })
 	var out []Rehearsed
 	for _, s := range specs {
-		if s.Language != "en" && slices.ContainsFunc(specs, func(o *Spec) bool { return o.Language == "en" }) {
+		if s.Language != language && spoken {
 			continue // the same, said again
 		}
 		r, ok := givens(ctx, p, s, all)

@@ -271,7 +271,7 @@ func (o *watchFlags) predict(ctx context.Context, p *project.Project, w *watch.W
 	}
 	j.Prediction.Of = of
 	if o.failures {
-		w.Alike, err = alike(ctx, p, j.Measures, f)
+		w.Alike, err = alike(ctx, p, j.Measures, f, w.Lang)
 	}
 	return err
 }
@@ -280,33 +280,13 @@ func (o *watchFlags) predict(ctx context.Context, p *project.Project, w *watch.W
 const releasesOfFailure = 20
 
 // alike predicts a release that each of the failures of the features befalls.
-func alike(ctx context.Context, p *project.Project, m *watch.Measures, f watch.Forecast) (all []watch.Alike, err error) {
-	rehearsed, err := steps.Failures(ctx, p)
+func alike(ctx context.Context, p *project.Project, m *watch.Measures, f watch.Forecast, l lang.Lang) (all []watch.Alike, err error) {
+	rehearsed, err := steps.Failures(ctx, p, string(l))
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range rehearsed {
-		one := f
-		one.Releases = releasesOfFailure
-		as := func(version string) string { // the version that is watched plays the one of the scenario
-			if version == r.Version {
-				return f.New.Name
-			}
-			return version
-		}
-		for _, s := range p.Setup.Versions[r.Version].Simulated {
-			s.Version = f.New.Name
-			one.New.Simulated = append(one.New.Simulated, s)
-		}
-		for _, b := range r.Fails {
-			b.Version = as(b.Version)
-			one.Troubles = append(one.Troubles, watch.Trouble{Failure: b})
-		}
-		for _, l := range r.Later {
-			l.Failure.Version, l.Moment.Version = as(l.Failure.Version), as(l.Moment.Version)
-			one.Troubles = append(one.Troubles, watch.Trouble{Failure: l.Failure, Moment: &l.Moment, Lasts: l.Lasts})
-		}
-		predicted, err := one.Predict(ctx, m)
+		predicted, err := befall(f, p, r).Predict(ctx, m)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -315,6 +295,34 @@ func alike(ctx context.Context, p *project.Project, m *watch.Measures, f watch.F
 		}
 	}
 	return all, nil
+}
+
+// befall is releases that a rehearsed failure befalls. The version that is watched plays
+// the one of the scenario. The plan's checks are left out: a failure that users meet is
+// one that they did not stop.
+func befall(f watch.Forecast, p *project.Project, r steps.Rehearsed) watch.Forecast {
+	plan := *f.Plan
+	plan.Checks = release.Checks{}
+	f.Plan, f.Releases = &plan, releasesOfFailure
+	as := func(version string) string {
+		if version == r.Version {
+			return f.New.Name
+		}
+		return version
+	}
+	for _, b := range r.Fails {
+		b.Version = as(b.Version)
+		f.Troubles = append(f.Troubles, watch.Trouble{Failure: b})
+	}
+	for _, b := range p.Setup.Versions[r.Version].Simulated {
+		b.Version = f.New.Name
+		f.New.Simulated = append(f.New.Simulated, b)
+	}
+	for _, l := range r.Later {
+		l.Failure.Version, l.Moment.Version = as(l.Failure.Version), as(l.Moment.Version)
+		f.Troubles = append(f.Troubles, watch.Trouble{Failure: l.Failure, Moment: &l.Moment, Lasts: l.Lasts})
+	}
+	return f
 }
 
 func (o *watchFlags) recorded(p *project.Project, w *watch.Watch, f watch.Forecast) (*watch.Prediction, error) {

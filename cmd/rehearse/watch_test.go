@@ -377,7 +377,8 @@ func TestAGoodReleaseStaysInItsBand(t *testing.T) {
 	}
 }
 
-// failing is a version that fails 30 % of its requests.
+// failing is a version that fails 30 % of its requests, and logs each: as the sample's
+// v2-refuses-old-data does.
 func failing(m int) minute {
 	in := good(m)
 	in.errors = 30
@@ -392,7 +393,7 @@ func TestErrorsLeaveTheBandBeforeTheAlarmGoesOff(t *testing.T) {
 	assert.Equal(t, "error rate", left[0].Measure)
 	assert.InDelta(t, 1, w.minuteOf(left[0]), 0, "at the end of the first minute: sums only grow, so it need not settle")
 	for _, want := range []string{"error rate is out of the predicted band: 3 %, where 0.1 % at most was predicted, since 03:00:00.",
-		"It was that far in none of 200 predicted releases.", `the alarm "shop-5xx-rate" goes off at 03:03:00.`, "It looks like "} {
+		"It was that far in none of 200 predicted releases.", `the alarm "shop-5xx-rate" goes off at 03:03:00.`, `It looks like "Orders of the old version cannot be read any more" (../../features/known_bad.feature:46): there the alarm "shop-5xx-rate" goes off from 03:02:`, "the plan takes the release back"} {
 		assert.Contains(t, left[0].Text, want)
 	}
 	rang := w.said("alarm")
@@ -638,9 +639,9 @@ func TestWatchFitsIntoATerminal(t *testing.T) {
 	p := newProduction(t).before(good).until(7, failing)
 	for locale, want := range map[string]string{"C": "predicted", "ja_JP.UTF-8": "予測"} {
 		out, status := run(t, []string{"LC_ALL=" + locale}, p.args("--once", "--since", p.began.Format(time.RFC3339))...)
-		t.Log("\n" + out)
 		assert.Equal(t, 1, status, out)
 		assert.Contains(t, out, want)
+		assert.Equal(t, 1, strings.Count(out, ".feature:"), "what it looks like is said once: %s", out)
 		assert.NotContains(t, out, "\x1b")
 		for line := range strings.Lines(out) {
 			assert.LessOrEqual(t, lang.Columns(strings.TrimRight(line, "\n")), 80, line)

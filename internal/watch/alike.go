@@ -22,14 +22,14 @@ type Alike struct {
 // look like it: how large a failure is, nobody rehearsed exactly.
 const likeness = 3
 
-// resemble is the failure that looks most like a sight; nil: none does. Whatever is out
-// must be out as with that failure, and about as far. Of those the one counts that is
-// like it in most other measures, and of these the nearest.
-func (j *Judge) resemble(s *Sight, all []Alike) *Alike {
+// resemble is the failure that looks most like a sight in which that measure is out; nil:
+// none does. The measure must be out as with that failure, and about as far. Of those
+// the one counts that is like it in most other measures, and of these the nearest.
+func (j *Judge) resemble(s *Sight, of *Measure, all []Alike) *Alike {
 	var best *Alike
 	fewest, nearest := math.MaxInt, math.Inf(1)
 	for a := range all {
-		unlike, far, ok := j.unlike(s, &all[a])
+		unlike, far, ok := j.unlike(s, of, &all[a])
 		if ok && (unlike < fewest || unlike == fewest && far < nearest) {
 			best, fewest, nearest = &all[a], unlike, far
 		}
@@ -37,9 +37,10 @@ func (j *Judge) resemble(s *Sight, all []Alike) *Alike {
 	return best
 }
 
-// unlike is in how many measures that are in the band a sight differs from a failure, and
-// how far those that are out of it are from it. It is not ok where one is too far.
-func (j *Judge) unlike(s *Sight, a *Alike) (measures int, far float64, ok bool) {
+// unlike is in how many other measures a sight differs from a failure, and how far those
+// that are out in both are apart. It is not ok where the measure itself differs.
+func (j *Judge) unlike(s *Sight, of *Measure, a *Alike) (measures int, far float64, ok bool) {
+	ok = true
 	for i := range s.Measures {
 		m := &s.Measures[i]
 		if m.At.IsZero() {
@@ -48,13 +49,16 @@ func (j *Judge) unlike(s *Sight, a *Alike) (measures int, far float64, ok bool) 
 		least := max(m.Floor, 1e-9)
 		typical := a.near(i, j.period(m), m.Value)
 		apart := math.Abs(math.Log((math.Abs(m.Value) + least) / (math.Abs(typical) + least)))
+		out := 0
+		if !math.IsNaN(typical) {
+			out = m.out(typical, m.Band)
+		}
 		switch {
-		case m.Out != 0 && (math.IsNaN(typical) || m.out(typical, m.Band) != m.Out || apart > math.Log(likeness)):
-			return 0, 0, false
-		case m.Out != 0:
-			far, ok = far+apart, true
-		case !math.IsNaN(typical) && m.out(typical, m.Band) != 0:
+		case out != m.Out || m.Out != 0 && apart > math.Log(likeness):
 			measures++
+			ok = ok && m.Measure != of
+		case m.Out != 0:
+			far += apart
 		}
 	}
 	return measures, far, ok

@@ -73,6 +73,7 @@ type teller struct {
 	lang.Lang
 	judge *Judge
 	alike []Alike
+	liked string // what it looked like when that was said last
 }
 
 // left says that a measure left its band: what, by how much, since when, how likely that
@@ -89,7 +90,8 @@ func (t *teller) left(s *Sight, m *MeasureSight) string {
 	} else {
 		parts = append(parts, t.Sprintf("It was that far in %d of %d predicted releases.", m.AsFar, t.judge.Prediction.Releases))
 	}
-	if a := t.judge.resemble(t.judge.asItLeft(s, m), t.alike); a != nil {
+	if a := t.judge.resemble(t.judge.asItLeft(s, m), m.Measure, t.alike); a != nil && a.Where != t.liked {
+		t.liked = a.Where
 		parts = append(parts, t.Sprintf("It looks like %q (%s): there %s.", a.Name, a.Where, a.ends(t.Lang, t.judge.Began)))
 	}
 	return t.sentences(append(parts, t.next(s, m)...))

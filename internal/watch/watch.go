@@ -64,7 +64,7 @@ const givesUpAfter = 5
 // Run follows the release until the plan is over, or looks once. It gives the exit
 // status.
 func (w *Watch) Run(ctx context.Context) int {
-	w.teller = &teller{w.Lang, w.Judge, w.Alike}
+	w.teller = &teller{Lang: w.Lang, judge: w.Judge, alike: w.Alike}
 	w.logs = &logs{eye: w.Eye, filters: w.Filters, redact: w.Redact}
 	w.read = &Reading{}
 	w.known, w.asked = map[string]bool{}, w.Judge.Began
