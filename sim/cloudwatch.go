@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"rehearsal/internal/alarm"
 	"rehearsal/internal/cloudwatch"
 	"rehearsal/internal/stage"
 )
@@ -30,6 +31,12 @@ func (s *Stage) CloudWatch() (url string, epoch time.Time, err error) {
 		}
 	}
 	return s.server.URL, s.monitor.epoch, nil
+}
+
+// Points is what CloudWatch has of a metric: n periods of that length, the first of which
+// begins at from.
+func (s *Stage) Points(in alarm.Input, period time.Duration, from time.Time, n int) []alarm.Point {
+	return s.monitor.store.Points(in, period, from, n)
 }
 
 // keepErrors writes down how many ERROR lines there were in the minute that ends now.

@@ -19,7 +19,7 @@ func Epoch() time.Time { return time.Date(2026, time.January, 5, 9, 0, 0, 0, tim
 
 // A monitor publishes what an Application Load Balancer, ECS and the metric
 // filters of CloudWatch Logs would publish of the stage, and has the alarms judge
-// it. It leaves out what no alarm looks at, since nobody else can either.
+// it. It leaves out what no alarm looks at and nobody wants.
 //
 // As AWS does, it publishes counts only where they are not 0, host counts only of
 // a target group that has targets, errors of the balancer itself only of the
@@ -85,6 +85,7 @@ func newMonitor(setup *stage.Setup, now func() time.Duration) (*monitor, error) 
 	if err := errors.Join(wrong...); err != nil {
 		return nil, err
 	}
+	m.watched = append(m.watched, setup.Monitoring.Wanted...)
 	m.store.PutCompiled(compiled...)
 	if err := m.store.PutComposites(setup.Composites); err != nil {
 		return nil, err

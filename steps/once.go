@@ -41,14 +41,15 @@ type Carried struct {
 // happens, as it happens. An error is a mistake in what was asked for, or says that
 // nothing could be run.
 func (r Rehearsal) CarryOut(ctx context.Context, o Order, say func(string)) (Carried, error) {
-	if why := Refused(o.Plan, o.Now, o.IgnoreWindow); why != "" {
+	rules := StartRules(r.Project, o.Plan)
+	if why := refused(rules, o.Now, o.IgnoreWindow); why != "" {
 		return Carried{Status: ExitBroken, Text: why}, nil
 	}
 	return r.once(ctx, o, "release", say, func(ctx context.Context, w *World) error {
 		if err := w.raise(ctx); err != nil {
 			return err
 		}
-		w.noteIgnored(o.Plan, o.Now, o.IgnoreWindow, o.Version)
+		w.noteIgnored(rules, o.Now, o.IgnoreWindow, o.Version)
 		return w.release(ctx, o.Version, o.Plan)
 	})
 }

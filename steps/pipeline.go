@@ -14,6 +14,7 @@ import (
 	"rehearsal/internal/project"
 	"rehearsal/internal/release"
 	"rehearsal/internal/report"
+	"rehearsal/internal/schedule"
 	"rehearsal/internal/stage"
 )
 
@@ -183,9 +184,9 @@ func (w *World) answerRelease(ctx context.Context, r pipeline.Request, say func(
 			return pipeline.Answer{Status: ExitInput}
 		}
 	}
-	now := w.pushed.now
+	rules, now := StartRules(w.suite.Project, plan), w.pushed.now
 	if now.IsZero() {
-		now = pushTime(plan.Window, w.pushed.outside)
+		now = pushTime(rules, w.pushed.outside)
 	}
 	for _, l := range plan.Lint(w.suite.Project.Facts(now)) {
 		if l.Severity == release.Error {
@@ -193,12 +194,12 @@ func (w *World) answerRelease(ctx context.Context, r pipeline.Request, say func(
 			return pipeline.Answer{Status: ExitInput}
 		}
 	}
-	if why := Refused(plan, now, r.IgnoreWindow); why != "" {
+	if why := refused(rules, now, r.IgnoreWindow); why != "" {
 		say(why)
 		w.history().Record(stage.Event{Kind: stage.Decided, Version: r.Version, Detail: why})
 		return pipeline.Answer{Status: ExitBroken, Outputs: map[string]string{"result": string(release.Refused)}}
 	}
-	w.noteIgnored(plan, now, r.IgnoreWindow, r.Version)
+	w.noteIgnored(rules, now, r.IgnoreWindow, r.Version)
 	w.history().Watch(func(e stage.Event) {
 		if line := report.Line(e); line != "" && ctx.Err() == nil {
 			say(line)
@@ -322,11 +323,17 @@ func nothingDeployed(h *stage.History) check.Finding {
 	return f
 }
 
-// pushTime is the time of a push that is rehearsed: the window's next opening, since a
-// specification must mean the same on a Sunday; or the last minute before one opens.
-func pushTime(w *release.Window, outside bool) time.Time {
+// StartRules is when a release by the plan may start, by what the plan itself says.
+func StartRules(p *project.Project, plan *release.Plan) *schedule.Rules {
+	return schedule.Of(plan, p.Setup.Replicas, p.Setup.Model.Start+p.Setup.Health.Interval)
+}
+
+// pushTime is the time of a push that is rehearsed: the next opening, since a
+// specification must mean the same on a Sunday; or the first minute after it that is
+// closed.
+func pushTime(r *schedule.Rules, outside bool) time.Time {
 	now := clock.Wall()
-	next, ok := w.Next(now)
+	next, ok := r.Next(now)
 	if !ok {
 		return now
 	}
@@ -334,7 +341,7 @@ func pushTime(w *release.Window, outside bool) time.Time {
 		return next
 	}
 	for range 8 * 24 * 60 { // a week and a day
-		if !w.Open(next) {
+		if reason, _ := r.Closed(next); reason != schedule.Open {
 			return next
 		}
 		next = next.Add(time.Minute)
@@ -342,35 +349,20 @@ func pushTime(w *release.Window, outside bool) time.Time {
 	return next
 }
 
-// Refused says why the plan may not be carried out at now: "" when it may, or when
-// there is a reason to do it all the same.
-func Refused(plan *release.Plan, now time.Time, ignore string) string {
-	closed := plan.Window.Closed(now)
-	if closed == "" || strings.TrimSpace(ignore) != "" {
+// refused says why no release may start now: "" when one may, or when there is a reason
+// to start it all the same.
+func refused(r *schedule.Rules, now time.Time, ignore string) string {
+	why := r.Refused(now)
+	if why == "" || strings.TrimSpace(ignore) != "" {
 		return ""
 	}
-	opening := "it does not open in the next two years: mend the window"
-	if next, ok := plan.Window.Next(now); ok {
-		opening = fmt.Sprintf("the next opening is %s, in %s", next.Format("Mon 2006-01-02 15:04 MST"), wait(next.Sub(now)))
-	}
-	return fmt.Sprintf("refused: the window of the plan %q is closed (%s): %s; --ignore-window REASON releases all the same", plan.Name, closed, opening)
+	return why + "; --ignore-window REASON releases all the same"
 }
 
-// wait is a time to wait, to the minute.
-func wait(d time.Duration) string {
-	d = d.Round(time.Minute)
-	if h := d / time.Hour; h >= 48 {
-		return fmt.Sprintf("%d days and %d h", h/24, h%24)
-	} else if h > 0 {
-		return fmt.Sprintf("%d h %d min", h, (d%time.Hour)/time.Minute)
-	}
-	return fmt.Sprintf("%d min", d/time.Minute)
-}
-
-// noteIgnored writes down that a closed window was ignored, and why.
-func (w *World) noteIgnored(plan *release.Plan, now time.Time, reason, version string) {
-	if closed := plan.Window.Closed(now); closed != "" {
-		w.history().Record(stage.Event{Kind: stage.Decided, OK: true, Version: version, Detail: fmt.Sprintf("the window is %s, and was ignored: %s", closed, reason)})
+// noteIgnored writes down that no release was to start now, and why one did.
+func (w *World) noteIgnored(r *schedule.Rules, now time.Time, reason, version string) {
+	if closed, why := r.Closed(now); closed != schedule.Open {
+		w.history().Record(stage.Event{Kind: stage.Decided, OK: true, Version: version, Detail: fmt.Sprintf("%s, and that was ignored: %s", why, reason)})
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"rehearsal/internal/check"
 	"rehearsal/internal/project"
 	"rehearsal/internal/release"
+	"rehearsal/internal/schedule"
 )
 
 // inFull leaves a test that pushes many times to the run without -short.
@@ -184,29 +185,42 @@ func tuesdays(t *testing.T) *release.Plan {
 	t.Helper()
 	zone, err := time.LoadLocation("Asia/Tokyo")
 	require.NoError(t, err)
-	return &release.Plan{Name: "shop", Window: &release.Window{Days: []time.Weekday{time.Tuesday}, From: 600, To: 960, Zone: zone}}
+	return &release.Plan{Name: "shop", Strategy: release.BlueGreen, Bake: 10 * time.Minute, Rollback: release.Rollback{Within: time.Minute}, Window: &release.Window{Days: []time.Weekday{time.Tuesday}, From: 600, To: 960, Zone: zone}}
 }
 
 func TestAClosedWindowRefusesWithTheNextOpening(t *testing.T) {
 	plan := tuesdays(t)
+	rules := schedule.Of(plan, 1, 10*time.Second)
 	sunday := time.Date(2026, 11, 29, 3, 0, 0, 0, time.UTC)
-	assert.Equal(t, `refused: the window of the plan "shop" is closed (closed on Sun: open Tue 10:00-16:00 Asia/Tokyo): the next opening is Tue 2026-12-01 10:00 JST, in 46 h 0 min; --ignore-window REASON releases all the same`,
-		Refused(plan, sunday, ""))
-	assert.NotEmpty(t, Refused(plan, sunday, "  "), "a reason of blanks is none")
-	assert.Empty(t, Refused(plan, sunday, "the shop is down"))
-	assert.Empty(t, Refused(plan, time.Date(2026, 12, 1, 3, 0, 0, 0, time.UTC), ""))
-	assert.Contains(t, Refused(plan, time.Date(2026, 12, 1, 0, 58, 0, 0, time.UTC), ""), "in 2 min;")
-	assert.Contains(t, Refused(plan, time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC), ""), "in 6 days and 17 h;")
+	assert.Equal(t, `refused: no release by the plan "shop" may start now (the plan's window is closed on Sun: open Tue 10:00-16:00 Asia/Tokyo): the next opening is Tue 2026-12-01 10:00 JST, in 46 h 0 min; --ignore-window REASON releases all the same`,
+		refused(rules, sunday, ""))
+	assert.NotEmpty(t, refused(rules, sunday, "  "), "a reason of blanks is none")
+	assert.Empty(t, refused(rules, sunday, "the shop is down"))
+	assert.Empty(t, refused(rules, time.Date(2026, 12, 1, 3, 0, 0, 0, time.UTC), ""))
+	assert.Contains(t, refused(rules, time.Date(2026, 12, 1, 0, 58, 0, 0, time.UTC), ""), "in 2 min;")
+	assert.Contains(t, refused(rules, time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC), ""), "in 6 days and 17 h;")
 	plan.Window.Freeze = []release.Freeze{{From: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2036, 1, 1, 0, 0, 0, 0, time.UTC), Why: "sold"}}
-	assert.Contains(t, Refused(plan, sunday.AddDate(0, 0, 2), ""), "frozen from 2026-01-01 to 2036-01-01: sold): it does not open in the next two years")
-	assert.Empty(t, Refused(&release.Plan{}, sunday, ""), "no window is always open")
+	assert.Contains(t, refused(rules, sunday.AddDate(0, 0, 2), ""), "frozen from 2026-01-01 to 2036-01-01: sold): there is no opening in the next two years")
+	assert.Empty(t, refused(schedule.Of(&release.Plan{Strategy: release.BlueGreen}, 1, 0), sunday, ""), "no window is always open")
+}
+
+func TestAReleaseThatWouldLastIntoAFreezeIsRefused(t *testing.T) {
+	plan := tuesdays(t)
+	plan.Window.To = 24 * 60
+	plan.Window.Freeze = []release.Freeze{{From: time.Date(2026, 12, 2, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 12, 2, 0, 0, 0, 0, time.UTC), Why: "fair"}}
+	rules := schedule.Of(plan, 1, 10*time.Second) // 11 min and 10 s, way back included
+	assert.Empty(t, refused(rules, time.Date(2026, 12, 1, 14, 48, 0, 0, time.UTC), ""))
+	assert.Equal(t, `refused: no release by the plan "shop" may start now (a release that starts then is over, way back included, at Wed 2026-12-02 00:00 JST: frozen from Wed 2026-12-02 until Thu 2026-12-03: fair): the next opening is Tue 2026-12-08 10:00 JST, in 6 days and 10 h; --ignore-window REASON releases all the same`,
+		refused(rules, time.Date(2026, 12, 1, 14, 49, 0, 0, time.UTC), ""))
 }
 
 func TestTheTimeOfAPushThatIsRehearsed(t *testing.T) {
-	w := tuesdays(t).Window
-	assert.True(t, w.Open(pushTime(w, false)))
-	assert.False(t, w.Open(pushTime(w, true)))
-	assert.False(t, pushTime(nil, true).IsZero())
+	plan := tuesdays(t)
+	rules, w := schedule.Of(plan, 1, 0), plan.Window
+	assert.True(t, w.Open(pushTime(rules, false)))
+	assert.False(t, w.Open(pushTime(rules, true)))
+	plan.Window = nil
+	assert.False(t, pushTime(rules, true).IsZero())
 }
 
 // carry carries out one release of the shop outside of any specification.
@@ -253,7 +267,7 @@ func TestOneReleaseIsCarriedOut(t *testing.T) {
 			data, err := os.ReadFile(got.History)
 			require.NoError(t, err)
 			assert.True(t, strings.Contains(string(data), `"kind":"decided"`) && strings.HasSuffix(string(data), "\"kind\":\"ended\"}\n"))
-			assert.Equal(t, c.order.IgnoreWindow != "", strings.Contains(string(data), "and was ignored: the shop is down"))
+			assert.Equal(t, c.order.IgnoreWindow != "", strings.Contains(string(data), "and that was ignored: the shop is down"))
 		})
 	}
 	_, _, err := carry(t, Order{Version: "v9", Stable: "v1", Now: thursday})

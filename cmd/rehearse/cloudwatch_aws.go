@@ -29,11 +29,16 @@ func askForAWS(ctx context.Context, s *stage.Setup, yes bool, in io.Reader, out 
 }
 
 func showAWS(a *containers.AWSAccount, s *stage.Setup, out io.Writer) {
-	fmt.Fprintf(out, "The alarms are to be judged by AWS:\n  account  %s\n  as       %s\n  region   %s\n", a.ID, oneLine(a.ARN), a.Region)
+	fmt.Fprintln(out, "The alarms are to be judged by AWS:")
+	showAccount(a, out)
+	fmt.Fprintln(out, containers.AWSNote(s))
+}
+
+func showAccount(a *containers.AWSAccount, out io.Writer) {
+	fmt.Fprintf(out, "  account  %s\n  as       %s\n  region   %s\n", a.ID, oneLine(a.ARN), a.Region)
 	if a.Endpoint != "" {
 		fmt.Fprintf(out, "  endpoint %s (not AWS's own)\n", a.Endpoint)
 	}
-	fmt.Fprintln(out, containers.AWSNote(s))
 }
 
 // confirmAWS has the account's id typed.

@@ -128,12 +128,8 @@ func (o *timetable) moment() (time.Time, error) {
 
 // rules gathers what a start is judged by.
 func (o *timetable) rules(p *project.Project, plan *release.Plan, from time.Time) (*schedule.Rules, error) {
-	r := &schedule.Rules{Plan: plan, Service: schedule.Service{Replicas: p.Setup.Replicas, PerUser: o.perUser}}
-	starts := 1
-	if plan.Strategy == release.Rolling {
-		starts = len(plan.Schedule(p.Setup.Replicas))
-	}
-	r.Starts = time.Duration(starts) * (p.Setup.Model.Start + p.Setup.Health.Interval)
+	r := steps.StartRules(p, plan)
+	r.Service.PerUser = o.perUser
 	var err error
 	if r.People, err = o.people(plan); err != nil {
 		return nil, err
@@ -199,7 +195,7 @@ func mayStart(out io.Writer, r *schedule.Rules, now time.Time) error {
 	if next, ok := r.Next(now); ok {
 		fmt.Fprintf(out, "next opening: %s\n", next.In(r.Zone()).Format(layout))
 	} else {
-		fmt.Fprintln(out, "there is no opening within a year: change the plan's window, the freezes, or when people are there")
+		fmt.Fprintln(out, "there is no opening in the next two years: change the plan's window, the freezes, or when people are there")
 	}
 	return exitStatus(steps.ExitBroken)
 }

@@ -80,7 +80,7 @@ func TestAPipelineAsksWhetherItMayReleaseNow(t *testing.T) {
 
 	out, status = ask("2026-02-03T11:00:00+09:00", "--people-days", "Mon")
 	assert.Equal(t, 1, status, out)
-	assert.Contains(t, out, "there is no opening within a year")
+	assert.Contains(t, out, "there is no opening in the next two years")
 }
 
 func TestNoOpeningIsSaidWithItsReasonAndStatus1(t *testing.T) {

@@ -195,6 +195,20 @@ func (s *Store) room() error {
 		"and what alarms look at is among it: publish fewer metrics, or give this CloudWatch more memory", len(s.series), s.budget)}
 }
 
+// Points is what there is of a metric in n periods, the first of which begins at from.
+// Both are whole seconds.
+func (s *Store) Points(in alarm.Input, period time.Duration, from time.Time, n int) []alarm.Point {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h, points := s.look(in.Metric), make([]alarm.Point, n)
+	at, step := from.Unix(), int64(period/time.Second)
+	for i := range points {
+		points[i] = h.pointOf(in.Unit, in.Statistic, at, at+step)
+		at += step
+	}
+	return points
+}
+
 // find is the head of m's series, made when new.
 func (s *Store) find(m alarm.Metric) *Series {
 	m, k := sorted(m)

@@ -31,6 +31,11 @@ var (
 // in addresses and after its name.
 const secretLeast = 8
 
+// Redactor takes the secrets of all services and versions out of a text.
+func Redactor(p *types.Project, setup *stage.Setup) func(string) string {
+	return newRedactor(p, setup).redact
+}
+
 // newRedactor knows the secrets in the variables of all services and versions.
 func newRedactor(p *types.Project, setup *stage.Setup) *redactor {
 	var secrets []string

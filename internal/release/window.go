@@ -50,7 +50,7 @@ func (w *Window) Closed(t time.Time) string {
 		return fmt.Sprintf("closed on %s: open %s", short(t.Weekday()), w)
 	}
 	for _, f := range w.Freeze {
-		if f.holds(t) {
+		if f.holds(t, w.Zone) {
 			return f.String()
 		}
 	}
@@ -62,7 +62,7 @@ func (w *Window) Closed(t time.Time) string {
 
 // Frozen says whether t falls into one of the window's freezes.
 func (w *Window) Frozen(t time.Time) bool {
-	return w != nil && slices.ContainsFunc(w.Freeze, func(f Freeze) bool { return f.holds(t.In(w.Zone)) })
+	return w != nil && slices.ContainsFunc(w.Freeze, func(f Freeze) bool { return f.holds(t, w.Zone) })
 }
 
 // Next is the first moment from t on at which the window is open. It reports
@@ -122,9 +122,15 @@ func (w *Window) String() string {
 	return fmt.Sprintf("%s %s-%s %s", days, clockTime(w.From), clockTime(w.To), w.Zone)
 }
 
-func (f Freeze) holds(t time.Time) bool {
-	day := time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
-	return !day.Before(f.From) && !day.After(f.To)
+// Span is the freeze in a zone: from is in it, to is not.
+func (f Freeze) Span(zone *time.Location) (from, to time.Time) {
+	from = time.Date(f.From.Year(), f.From.Month(), f.From.Day(), 0, 0, 0, 0, zone)
+	return from, time.Date(f.To.Year(), f.To.Month(), f.To.Day()+1, 0, 0, 0, 0, zone)
+}
+
+func (f Freeze) holds(t time.Time, zone *time.Location) bool {
+	from, to := f.Span(zone)
+	return !t.Before(from) && t.Before(to)
 }
 
 // String is "frozen from 2026-12-25 to 2027-01-04: year end".

@@ -2,10 +2,12 @@
 // expose the fewest users if it goes wrong.
 //
 // Rules (this file) is the pure question "may the release start at this moment; if not,
-// when next". It is asked of the plan's window, freezes (freeze.go reads them from a
-// calendar), the people who must be awake, and traffic that is thick enough for the
-// alarms (profile.go reads it, least.go says how thick). Propose (propose.go) looks for
-// the best openings, and week.go draws the week.
+// when next", and the only place where it is answered: rehearse release and a rehearsed
+// pipeline ask it of the plan alone (Of), rehearse schedule of more. It is asked of the
+// plan's window, freezes (freeze.go reads them from a calendar), the people who must be
+// awake, and traffic that is thick enough for the alarms (profile.go reads it, least.go
+// says how thick). Propose (propose.go) looks for the best openings, and week.go draws
+// the week.
 //
 // Nothing here reads a clock: every moment is passed in, and every zone is of the IANA
 // database that the program carries.
@@ -21,7 +23,7 @@ import (
 // Rules are what a moment to start a release is judged by.
 type Rules struct {
 	Plan    *release.Plan
-	People  *release.Window // when they are awake: for the whole release and its way back
+	People  *release.Window // when they are awake: for the whole release and its way back; nil: not asked
 	Freezes []Freeze
 	Starts  time.Duration // what starting replicas adds to the plan's bakes
 	Service Service
@@ -30,6 +32,16 @@ type Rules struct {
 	// bake is over, and LeastFor is what needs them.
 	Least    float64
 	LeastFor string
+}
+
+// Of is what the plan itself says: its window, and no freeze of it while the release or
+// its way back lasts. Starting replicas until they are healthy takes start, each time.
+func Of(plan *release.Plan, replicas int, start time.Duration) *Rules {
+	r := &Rules{Plan: plan, Service: Service{Replicas: replicas}, Starts: start}
+	if plan.Strategy == release.Rolling {
+		r.Starts *= time.Duration(len(plan.Schedule(replicas)))
+	}
+	return r
 }
 
 // A Service is what of it matters here.
@@ -121,11 +133,36 @@ func (r *Rules) Closed(start time.Time) (Reason, string) {
 	return Open, ""
 }
 
-// horizon is how far ahead an opening is looked for.
-const horizon = 366 * 24 * time.Hour
+// Refused says why no release may start at that moment, and when one may next: "" when
+// one may then.
+func (r *Rules) Refused(start time.Time) string {
+	reason, why := r.Closed(start)
+	if reason == Open {
+		return ""
+	}
+	opening := "there is no opening in the next two years: mend the window"
+	if next, ok := r.Next(start); ok {
+		opening = fmt.Sprintf("the next opening is %s, in %s", r.words(next), wait(next.Sub(start)))
+	}
+	return fmt.Sprintf("refused: no release by the plan %q may start now (%s): %s", r.Plan.Name, why, opening)
+}
+
+// wait is a time to wait, to the minute.
+func wait(d time.Duration) string {
+	d = d.Round(time.Minute)
+	if h := d / time.Hour; h >= 48 {
+		return fmt.Sprintf("%d days and %d h", h/24, h%24)
+	} else if h > 0 {
+		return fmt.Sprintf("%d h %d min", h, (d%time.Hour)/time.Minute)
+	}
+	return fmt.Sprintf("%d min", d/time.Minute)
+}
+
+// horizon is how far ahead an opening is looked for, as release.Window does.
+const horizon = 2 * 366 * 24 * time.Hour
 
 // Next is the first whole minute from a moment on, or the moment itself, at which a
-// release may start. It reports false when there is none within a year.
+// release may start. It reports false when there is none in the next two years.
 func (r *Rules) Next(from time.Time) (time.Time, bool) {
 	for t := from; t.Sub(from) < horizon; {
 		reason, _ := r.Closed(t)
@@ -171,27 +208,35 @@ func (r *Rules) frozen(from, to time.Time) (Freeze, bool) {
 	if r.Plan.Window == nil {
 		return Freeze{}, false
 	}
-	zone := r.Plan.Window.Zone
 	for _, f := range r.Plan.Window.Freeze {
-		begins := time.Date(f.From.Year(), f.From.Month(), f.From.Day(), 0, 0, 0, 0, zone)
-		ends := time.Date(f.To.Year(), f.To.Month(), f.To.Day()+1, 0, 0, 0, 0, zone)
-		if begins.Before(to) && ends.After(from) {
+		if begins, ends := f.Span(r.Plan.Window.Zone); begins.Before(to) && ends.After(from) {
 			return Freeze{From: begins, To: ends, Why: f.Why}, true
 		}
 	}
 	return Freeze{}, false
 }
 
-// Zone is that of the people, in which moments are told.
-func (r *Rules) Zone() *time.Location { return r.People.Zone }
+// Zone is that of the people, or of the plan's window where people are not asked about.
+// Moments are told in it.
+func (r *Rules) Zone() *time.Location {
+	for _, w := range []*release.Window{r.People, r.Plan.Window} {
+		if w != nil {
+			return w.Zone
+		}
+	}
+	return time.UTC
+}
 
 // words is a moment as people read it: with the abbreviation of the zone, which tells
 // the two hours apart when the clocks are put back.
 func (r *Rules) words(t time.Time) string { return t.In(r.Zone()).Format("Mon 2006-01-02 15:04 MST") }
 
 // covers is until when a window is open without a break from a moment on, at most until
-// to. It is from itself where the window is closed then.
+// to. It is from itself where the window is closed then. No window is always open.
 func covers(w *release.Window, from, to time.Time) time.Time {
+	if w == nil {
+		return to
+	}
 	t := from
 	for t.Before(to) && w.Open(t) {
 		local := t.In(w.Zone)

@@ -199,6 +199,9 @@ type Monitoring struct {
 	Service      string // of AWS/ECS
 	LogGroup     string
 	Filters      []MetricFilter
+	// Wanted are metrics that somebody asks for though no alarm looks at them: the
+	// simulated stage publishes them too.
+	Wanted []alarm.Metric
 }
 
 // A MetricFilter turns log lines into a metric, as `aws logs put-metric-filter`.
