@@ -14,10 +14,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"rehearsal/internal/clock"
 	"rehearsal/internal/containers"
+	"rehearsal/internal/live"
 	"rehearsal/internal/project"
 	"rehearsal/internal/release"
 	"rehearsal/internal/report"
@@ -146,22 +146,13 @@ func verifyCommand() *cobra.Command {
 
 func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
 	began := clock.Wall()
-	live, cols := terminal(out)
-	view := report.NewView(out, live, cols)
+	run := live.NewRun(r.Project.Setup.Service)
+	view := report.NewView(out, run, screenOf(out))
 	r.Progress = func(line string) { view.Line("%s", line) }
 	r.Engine = func(ctx context.Context) (*containers.Engine, error) { return engine(ctx, r.Progress) }
-	id := func(on string, s *steps.Spec) string { return on + " " + s.Where() }
-	r.Notify = func(on string, n steps.Notice) {
-		view.Begin(id(on, n.Spec), n.Spec.Name)
-		switch {
-		case n.Stage != nil:
-			view.Stage(id(on, n.Spec), n.Stage.History())
-		case n.Result != nil:
-			view.End(id(on, n.Spec), n.Result.Verdict, resultLine(n.Result))
-		default:
-			view.Step(id(on, n.Spec), n.Step)
-		}
-	}
+	r.Notify = notifier(run, view)
+	interrupted := context.AfterFunc(ctx, func() { run.Tell(func(s *live.State, _ time.Time) { s.Stopping = true }) })
+	defer interrupted()
 	view.Line("Rehearsing the releases of %s (seed %d)", r.Project.Setup.Service, r.Seed)
 	if n := len(containers.ComposeNotes(r.Project.Compose, &r.Project.Setup)); n > 0 {
 		view.Line("of the compose file, %d things are otherwise on a stage: `rehearse doctor` lists them", n)
@@ -173,15 +164,15 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
 	view.Close()
 	if v != nil {
 		var b bytes.Buffer
-		run := summary(v, clock.Since(began))
-		if run.Parity == nil {
-			run.NotCompared = notCompared(r.Project)
+		came := summary(v, clock.Since(began))
+		if came.Parity == nil {
+			came.NotCompared = notCompared(r.Project)
 		}
-		report.Summary(&b, run)
+		report.Summary(&b, came)
 		if _, werr := out.Write(b.Bytes()); werr != nil {
 			return werr
 		}
-		if werr := tellGitHub(run, out); werr != nil {
+		if werr := tellGitHub(came, out); werr != nil {
 			return werr
 		}
 		if r.Report != "" {
@@ -234,19 +225,6 @@ func tellGitHub(run report.Run, out io.Writer) error {
 	}
 	report.Markdown(f, run)
 	return f.Close()
-}
-
-// terminal says whether out is one, and how wide.
-func terminal(out io.Writer) (live bool, cols int) {
-	f, ok := out.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("CI") != "" || os.Getenv("TERM") == "dumb" {
-		return false, 80
-	}
-	cols, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		cols = 80
-	}
-	return true, cols
 }
 
 func resultLine(r *steps.Result) string {

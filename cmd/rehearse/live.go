@@ -1,0 +1,75 @@
+package main
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"rehearsal/internal/lang"
+	"rehearsal/internal/live"
+	"rehearsal/internal/report"
+	"rehearsal/steps"
+)
+
+// screenOf is out as a terminal on which a run is drawn; nil where it is none, or where
+// plain lines are wanted.
+func screenOf(out io.Writer) *report.Screen {
+	f, ok := out.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("CI") != "" || os.Getenv("TERM") == "dumb" {
+		return nil
+	}
+	return &report.Screen{
+		Size: func() (int, int) {
+			cols, rows, err := term.GetSize(int(f.Fd()))
+			if err != nil {
+				return 0, 0
+			}
+			return cols, rows
+		},
+		Colour: os.Getenv("NO_COLOR") == "", // https://no-color.org
+		Lang:   readersLang(),
+	}
+}
+
+// readersLang is the language of who watches.
+func readersLang() lang.Lang { return lang.Of(os.Getenv) }
+
+// terminal says whether out is one, and how wide.
+func terminal(out io.Writer) (live bool, cols int) {
+	if s := screenOf(out); s != nil {
+		live = true
+		cols, _ = s.Size()
+	}
+	if cols <= 0 {
+		cols = 80
+	}
+	return live, cols
+}
+
+// notifier tells the run and the view what happens in the scenarios.
+func notifier(run *live.Run, view *report.View) func(on string, n steps.Notice) {
+	return func(on string, n steps.Notice) {
+		if n.Spec == nil {
+			run.Tell(func(s *live.State, _ time.Time) { s.Plan(on, n.Total) })
+			return
+		}
+		id := on + " " + n.Spec.Where()
+		run.Tell(func(s *live.State, now time.Time) { s.Begin(id, on, n.Spec.Name, now) })
+		switch {
+		case n.Stage != nil:
+			run.Stage(id, n.Stage.History())
+		case n.Plan != nil:
+			run.Release(id, n.Plan, n.Version)
+		case n.Result != nil:
+			why := ""
+			if n.Result.Err != nil {
+				why = n.Result.Err.Error()
+			}
+			view.End(id, n.Result.Verdict, resultLine(n.Result), why)
+		default:
+			run.Tell(func(s *live.State, _ time.Time) { s.Step(id, n.Step) })
+		}
+	}
+}
