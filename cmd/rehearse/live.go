@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"rehearsal/internal/lang"
@@ -72,4 +76,45 @@ func notifier(run *live.Run, view *report.View) func(on string, n steps.Notice) 
 			run.Tell(func(s *live.State, _ time.Time) { s.Step(id, n.Step) })
 		}
 	}
+}
+
+func addServe(c *cobra.Command, address *string) {
+	c.Flags().StringVar(address, "serve", "", "show the run in a browser as well: --serve chooses a free port for this machine alone, --serve=8080 is that port for this machine alone, --serve=:8080 can be reached by others too; on a terminal the verdict stays until Ctrl-C, elsewhere the server ends with the run")
+	c.Flags().Lookup("serve").NoOptDefVal = "127.0.0.1:0"
+}
+
+// serveAt shows the run in browsers; nil where nobody asked for it.
+func serveAt(address string, run *live.Run) (*live.Server, error) {
+	if address == "" {
+		return nil, nil //nolint:nilnil // no server is no error
+	}
+	return live.Serve(run, address, readersLang())
+}
+
+// over says that the run is, to those who watch it in browsers. Where a person may still
+// want to look, the verdict stays until they have seen it; a script waits for the exit
+// status.
+func over(ctx context.Context, out io.Writer, err error, run *live.Run, server *live.Server, person bool) error {
+	status := steps.ExitVerified
+	var exit exitStatus
+	switch {
+	case errors.As(err, &exit):
+		status = int(exit)
+	case err != nil:
+		status = steps.ExitInput
+	}
+	run.Tell(func(s *live.State, _ time.Time) {
+		s.Over, s.Status, s.Verdict = true, status, report.Conclusion(status)
+	})
+	if server == nil {
+		return err
+	}
+	if person && ctx.Err() == nil {
+		fmt.Fprintf(out, "%s shows it until Ctrl-C\n", server.URL)
+		<-ctx.Done()
+	}
+	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	_ = server.Close(short) // who did not fetch the end by now is cut off
+	return err
 }

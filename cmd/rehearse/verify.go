@@ -34,6 +34,7 @@ type flags struct {
 	keep, yes                 bool
 	cloudwatch, containerTags string
 	pipelines                 bool
+	serve                     string // address; "": nothing is served
 }
 
 func (f *flags) add(c *cobra.Command) {
@@ -113,7 +114,7 @@ func (f *flags) verify(c *cobra.Command, features []string, day string) error {
 		}
 	}
 	r.Parity.Today = today
-	return verify(c.Context(), r, c.OutOrStdout())
+	return verify(c.Context(), r, c.OutOrStdout(), f.serve)
 }
 
 func verifyCommand() *cobra.Command {
@@ -141,18 +142,34 @@ func verifyCommand() *cobra.Command {
 	c.Flags().BoolVar(&f.yes, "yes", false, "with --cloudwatch aws: do not ask whether the account is the right one")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the containers of the stages running, to look at them")
 	c.Flags().StringVar(&f.report, "report", "", "folder for JUnit XML, Cucumber JSON, results and histories")
+	addServe(c, &f.serve)
 	return c
 }
 
-func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
-	began := clock.Wall()
-	run := live.NewRun(r.Project.Setup.Service)
-	view := report.NewView(out, run, screenOf(out))
+// verify runs the rehearsal and shows it, on out and, where it is served, in browsers.
+func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer, serve string) error {
+	run, screen := live.NewRun(r.Project.Setup.Service), screenOf(out)
+	server, err := serveAt(serve, run)
+	if err != nil {
+		return err
+	}
+	view := report.NewView(out, run, screen)
+	defer view.Close()
 	r.Progress = func(line string) { view.Line("%s", line) }
 	r.Engine = func(ctx context.Context) (*containers.Engine, error) { return engine(ctx, r.Progress) }
 	r.Notify = notifier(run, view)
-	interrupted := context.AfterFunc(ctx, func() { run.Tell(func(s *live.State, _ time.Time) { s.Stopping = true }) })
-	defer interrupted()
+	heard := context.AfterFunc(ctx, func() { run.Tell(func(s *live.State, _ time.Time) { s.Stopping = true }) })
+	defer heard()
+	if server != nil {
+		view.Line("live at %s (%s)", server.URL, server.Who)
+	}
+	err = rehearseWith(ctx, r, out, view)
+	return over(ctx, out, err, run, server, screen != nil)
+}
+
+// rehearseWith runs the rehearsal, says what came of it, and returns its exit status.
+func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *report.View) error {
+	began := clock.Wall()
 	view.Line("Rehearsing the releases of %s (seed %d)", r.Project.Setup.Service, r.Seed)
 	if n := len(containers.ComposeNotes(r.Project.Compose, &r.Project.Setup)); n > 0 {
 		view.Line("of the compose file, %d things are otherwise on a stage: `rehearse doctor` lists them", n)

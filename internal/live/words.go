@@ -57,7 +57,7 @@ func (s *State) Head(l lang.Lang) []string {
 	took := of + wrong + l.Sprintf(", ") + Duration(l, s.At.Sub(s.Began))
 	forms := []string{took, of + wrong, least + wrong}
 	switch left, known := s.Left(); {
-	case s.Stopping:
+	case s.Stopping && !s.Over:
 		return []string{
 			l.Sprintf("interrupted: taking the stages down (Ctrl-C again leaves at once)"),
 			l.Sprintf("interrupted: taking the stages down"),
