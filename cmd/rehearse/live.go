@@ -40,18 +40,6 @@ func screenOf(out io.Writer) *report.Screen {
 // readersLang is the language of who watches.
 func readersLang() lang.Lang { return lang.Of(os.Getenv) }
 
-// terminal says whether out is one, and how wide.
-func terminal(out io.Writer) (live bool, cols int) {
-	if s := screenOf(out); s != nil {
-		live = true
-		cols, _ = s.Size()
-	}
-	if cols <= 0 {
-		cols = 80
-	}
-	return live, cols
-}
-
 // notifier tells the run and the view what happens in the scenarios.
 func notifier(run *live.Run, view *report.View) func(on string, n steps.Notice) {
 	return func(on string, n steps.Notice) {

@@ -304,7 +304,10 @@ func knownBadCommand() *cobra.Command {
 				return err
 			}
 			r.Engine = func(ctx context.Context) (*containers.Engine, error) { return engine(ctx, func(string) {}) }
+			say := newProgress(c.ErrOrStderr(), "rehearsed")
+			r.Notify = countBreakages(say)
 			catches, err := r.KnownBad(c.Context())
+			say.end()
 			if err != nil {
 				return err
 			}

@@ -33,10 +33,15 @@ func newFeed(l lang.Lang) *feed {
 	return &feed{lang: l, name: rand.Text()[:8], ids: map[string]string{}, now: viewOf(State{}, l, nil, map[string]string{}), changed: make(chan struct{})}
 }
 
-// see publishes what is new in s. It is called by one goroutine.
-func (f *feed) see(s State) {
+// look publishes what is new in the run.
+func (f *feed) look(run *Run) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.see(run.Now())
+}
+
+// see publishes what is new in s, which nothing that it has seen is newer than.
+func (f *feed) see(s State) {
 	next := viewOf(s, f.lang, f.now, f.ids)
 	changes := next.changes(f.now)
 	over := next.over && !f.now.over

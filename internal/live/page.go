@@ -147,9 +147,9 @@ func (v *view) card(s *Scenario, at time.Time, ids map[string]string) card {
 	d := s.Doing(l, at)
 	text("plan", d.Now)
 	text("next", d.Then)
-	left := ""
-	if r := s.Remaining(l); len(r) > 0 {
-		left = r[0]
+	left, wall := s.Remaining(l)
+	if wall != "" {
+		left = l.Sprintf("%s of the plan, %s in real time", left, wall)
 	}
 	text("left", left)
 	return c

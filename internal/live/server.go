@@ -67,7 +67,7 @@ func Serve(run *Run, address string, l lang.Lang) (*Server, error) {
 	s := &Server{run: run, feed: newFeed(l), done: make(chan struct{}), watches: make(chan struct{}, most), patience: 10 * time.Second}
 	s.address(listener.Addr().(*net.TCPAddr).AddrPort(), host, l) //nolint:forcetypeassert // it listens on TCP
 	s.service = run.Now().Service
-	s.feed.see(run.Now())
+	s.feed.look(run)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /events", s.events)
@@ -78,7 +78,7 @@ func Serve(run *Run, address string, l lang.Lang) (*Server, error) {
 		defer close(s.done)
 		n := 0
 		clock.Every(ctx, looks, func() {
-			s.feed.see(run.Now())
+			s.feed.look(run)
 			if n++; n%beats == 0 {
 				s.feed.beat()
 			}
@@ -117,7 +117,7 @@ func (s *Server) address(at netip.AddrPort, host string, l lang.Lang) {
 func (s *Server) Close(ctx context.Context) error {
 	s.stop()
 	<-s.done
-	s.feed.see(s.run.Now())
+	s.feed.look(s.run)
 	err := s.http.Shutdown(ctx)
 	return errors.Join(err, s.http.Close())
 }
@@ -162,6 +162,7 @@ func (s *Server) known(host string) bool {
 
 func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	s.feed.look(s.run)
 	_, _ = io.WriteString(w, s.feed.whole(s.service))
 }
 

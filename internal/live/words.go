@@ -229,19 +229,15 @@ func Percent(p float64) string {
 	return strings.TrimSuffix(lang.English.Sprintf("%.1f", p), ".0") + " %"
 }
 
-// Remaining is how long the plan still takes where nothing goes wrong, the longest
-// form first; none where that is not known.
-func (s *Scenario) Remaining(l lang.Lang) []string {
+// Remaining is how long the plan still takes where nothing goes wrong, in release time,
+// and about how long that is on the wall; "" where it is not known.
+func (s *Scenario) Remaining(l lang.Lang) (left, wall string) {
 	if s.Release == nil {
-		return nil
+		return "", ""
 	}
-	left, wall, known := s.Release.Left()
+	d, w, known := s.Release.Left()
 	if !known {
-		return nil
+		return "", ""
 	}
-	short := l.Sprintf("%s left", Duration(l, left))
-	if about := About(l, wall); about != "" {
-		return []string{l.Sprintf("%s left (%s)", Duration(l, left), about), short}
-	}
-	return []string{short}
+	return Duration(l, d), About(l, w)
 }

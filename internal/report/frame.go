@@ -92,7 +92,7 @@ func (f frame) whole(st live.State, s *live.Scenario) []stripe {
 		}
 	}
 	room := f.cols - 4 - f.label()
-	doing, left := s.Doing(l, st.At), s.Remaining(l)
+	doing, left := s.Doing(l, st.At), f.remaining(s)
 	switch {
 	case doing.Now == "":
 	case f.cols < narrow && (doing.Then != "" || len(left) > 0):
@@ -116,7 +116,7 @@ func (f frame) brief(st live.State, s *live.Scenario) []stripe {
 	}
 	rows = append(rows, third)
 	if d := s.Doing(f.lang, st.At); d.Now != "" {
-		rows = append(rows, stripe{{normal, "    " + f.fit(f.cols-4, f.planned(d, s.Remaining(f.lang))...)}})
+		rows = append(rows, stripe{{normal, "    " + f.fit(f.cols-4, f.planned(d, f.remaining(s))...)}})
 	}
 	return rows
 }
@@ -237,6 +237,19 @@ func (f frame) failures(s *live.Scenario) string {
 		parts = append(parts, x.Say(f.lang))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// remaining is how long the plan still takes, the longest form first; none where that
+// is not known.
+func (f frame) remaining(s *live.Scenario) (forms []string) {
+	left, wall := s.Remaining(f.lang)
+	if wall != "" {
+		forms = append(forms, f.lang.Sprintf("%s left (%s)", left, wall))
+	}
+	if left != "" {
+		forms = append(forms, f.lang.Sprintf("%s left", left))
+	}
+	return forms
 }
 
 // planned is what goes on, what is next and how long still, the longest form first.
