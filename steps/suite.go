@@ -47,12 +47,16 @@ type Suite struct {
 }
 
 // A Notice is one thing that happens in a scenario: its stage is up (Stage), a step
-// begins (Step), or it is over (Result).
+// begins (Step), Version is released by Plan from now on (Plan), or it is over (Result).
+// Without a Spec it is of the whole run: so many scenarios (Total) the stage will run.
 type Notice struct {
-	Spec   *Spec
-	Stage  stage.Stage
-	Step   string
-	Result *Result
+	Spec    *Spec
+	Stage   stage.Stage
+	Step    string
+	Plan    *release.Plan
+	Version string
+	Result  *Result
+	Total   int
 }
 
 // A Result is what came of one scenario on one stage.

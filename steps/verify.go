@@ -121,6 +121,7 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 		return nil, err
 	}
 	defer closeKeep()
+	r.announce(specs)
 	for _, name := range r.Stages {
 		specs, tags := specs, r.Tags
 		if name == Containers && r.ContainerTags != "" {

@@ -237,6 +237,7 @@ func (w *World) release(ctx context.Context, version string, plan *release.Plan)
 	if w.byHand != nil {
 		w.stage.Wake(*w.byHand)
 	}
+	w.suite.notify(Notice{Spec: w.spec, Plan: plan, Version: version})
 	out, err := release.Run(ctx, w.stage, plan, vs, release.Options{RollBack: w.orders()})
 	w.outcome = &out
 	if err != nil {

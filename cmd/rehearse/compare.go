@@ -63,7 +63,7 @@ failures: --print-mix prints the one that is assumed, to be made your own.`,
 			if err != nil {
 				return err
 			}
-			say := newProgress(cmd.ErrOrStderr())
+			say := newProgress(cmd.ErrOrStderr(), "simulated")
 			c.Progress = func(p *release.Plan, done, of int) { say.count(p.Name, "releases", done, of) }
 			r, err := c.Run(cmd.Context())
 			say.end()
@@ -153,36 +153,4 @@ func writeWhole(name string, write func(io.Writer) error) error {
 		return err
 	}
 	return os.Rename(temporary, name)
-}
-
-// progress tells how far a count has come: on a terminal in one line that is written
-// over, elsewhere in a plain line for each thing that is done.
-type progress struct {
-	out  io.Writer
-	live bool
-	cols int
-	tens int
-}
-
-func newProgress(out io.Writer) *progress {
-	live, cols := terminal(out)
-	return &progress{out: out, live: live, cols: cols}
-}
-
-func (p *progress) count(name, what string, done, of int) {
-	switch tenth := 50 * done / of; {
-	case p.live && (tenth != p.tens || done == of):
-		p.tens = tenth
-		line := []rune(fmt.Sprintf("%s: %d of %d %s", name, done, of, what))
-		fmt.Fprintf(p.out, "\r\x1b[K%s", string(line[:min(len(line), max(p.cols-1, 1))]))
-	case !p.live && done == of:
-		fmt.Fprintf(p.out, "%s: %d %s simulated\n", name, of, what)
-	}
-}
-
-// end clears the line.
-func (p *progress) end() {
-	if p.live {
-		fmt.Fprint(p.out, "\r\x1b[K")
-	}
 }

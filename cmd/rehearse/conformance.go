@@ -76,7 +76,16 @@ func (f *conformanceFlags) run(c *cobra.Command) error {
 	if waits := slices.ContainsFunc(cases, func(k conformance.Case) bool { return k.Takes > 0 && k.Takes <= f.patience }); waits && !f.json {
 		fmt.Fprintf(os.Stderr, "%d cases; those that must wait do so together, for up to %s\n", len(cases), f.patience)
 	}
-	report, err := conformance.Run(c.Context(), conformance.Options{Endpoint: e, Only: f.only, Patience: f.patience})
+	o := conformance.Options{Endpoint: e, Only: f.only, Patience: f.patience}
+	say, tried := newProgress(c.ErrOrStderr(), "tried"), 0
+	if !f.json {
+		o.Progress = func(conformance.Result) {
+			tried++
+			say.count("CloudWatch", "cases", tried, len(cases))
+		}
+	}
+	report, err := conformance.Run(c.Context(), o)
+	say.end()
 	if report == nil {
 		return err
 	}

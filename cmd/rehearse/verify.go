@@ -14,10 +14,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"rehearsal/internal/clock"
 	"rehearsal/internal/containers"
+	"rehearsal/internal/live"
 	"rehearsal/internal/project"
 	"rehearsal/internal/release"
 	"rehearsal/internal/report"
@@ -34,6 +34,7 @@ type flags struct {
 	keep, yes                 bool
 	cloudwatch, containerTags string
 	pipelines                 bool
+	serve                     string // address; "": nothing is served
 }
 
 func (f *flags) add(c *cobra.Command) {
@@ -113,7 +114,7 @@ func (f *flags) verify(c *cobra.Command, features []string, day string) error {
 		}
 	}
 	r.Parity.Today = today
-	return verify(c.Context(), r, c.OutOrStdout())
+	return verify(c.Context(), r, c.OutOrStdout(), f.serve)
 }
 
 func verifyCommand() *cobra.Command {
@@ -141,27 +142,34 @@ func verifyCommand() *cobra.Command {
 	c.Flags().BoolVar(&f.yes, "yes", false, "with --cloudwatch aws: do not ask whether the account is the right one")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the containers of the stages running, to look at them")
 	c.Flags().StringVar(&f.report, "report", "", "folder for JUnit XML, Cucumber JSON, results and histories")
+	addServe(c, &f.serve)
 	return c
 }
 
-func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
-	began := clock.Wall()
-	live, cols := terminal(out)
-	view := report.NewView(out, live, cols)
+// verify runs the rehearsal and shows it, on out and, where it is served, in browsers.
+func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer, serve string) error {
+	run, screen := live.NewRun(r.Project.Setup.Service), screenOf(out)
+	server, err := serveAt(serve, run)
+	if err != nil {
+		return err
+	}
+	view := report.NewView(out, run, screen)
+	defer view.Close()
 	r.Progress = func(line string) { view.Line("%s", line) }
 	r.Engine = func(ctx context.Context) (*containers.Engine, error) { return engine(ctx, r.Progress) }
-	id := func(on string, s *steps.Spec) string { return on + " " + s.Where() }
-	r.Notify = func(on string, n steps.Notice) {
-		view.Begin(id(on, n.Spec), n.Spec.Name)
-		switch {
-		case n.Stage != nil:
-			view.Stage(id(on, n.Spec), n.Stage.History())
-		case n.Result != nil:
-			view.End(id(on, n.Spec), n.Result.Verdict, resultLine(n.Result))
-		default:
-			view.Step(id(on, n.Spec), n.Step)
-		}
+	r.Notify = notifier(run, view)
+	heard := context.AfterFunc(ctx, func() { run.Tell(func(s *live.State, _ time.Time) { s.Stopping = true }) })
+	defer heard()
+	if server != nil {
+		view.Line("live at %s (%s)", server.URL, server.Who)
 	}
+	err = rehearseWith(ctx, r, out, view)
+	return over(ctx, out, err, run, server, screen != nil)
+}
+
+// rehearseWith runs the rehearsal, says what came of it, and returns its exit status.
+func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *report.View) error {
+	began := clock.Wall()
 	view.Line("Rehearsing the releases of %s (seed %d)", r.Project.Setup.Service, r.Seed)
 	if n := len(containers.ComposeNotes(r.Project.Compose, &r.Project.Setup)); n > 0 {
 		view.Line("of the compose file, %d things are otherwise on a stage: `rehearse doctor` lists them", n)
@@ -173,15 +181,15 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer) error {
 	view.Close()
 	if v != nil {
 		var b bytes.Buffer
-		run := summary(v, clock.Since(began))
-		if run.Parity == nil {
-			run.NotCompared = notCompared(r.Project)
+		came := summary(v, clock.Since(began))
+		if came.Parity == nil {
+			came.NotCompared = notCompared(r.Project)
 		}
-		report.Summary(&b, run)
+		report.Summary(&b, came)
 		if _, werr := out.Write(b.Bytes()); werr != nil {
 			return werr
 		}
-		if werr := tellGitHub(run, out); werr != nil {
+		if werr := tellGitHub(came, out); werr != nil {
 			return werr
 		}
 		if r.Report != "" {
@@ -234,19 +242,6 @@ func tellGitHub(run report.Run, out io.Writer) error {
 	}
 	report.Markdown(f, run)
 	return f.Close()
-}
-
-// terminal says whether out is one, and how wide.
-func terminal(out io.Writer) (live bool, cols int) {
-	f, ok := out.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("CI") != "" || os.Getenv("TERM") == "dumb" {
-		return false, 80
-	}
-	cols, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		cols = 80
-	}
-	return true, cols
 }
 
 func resultLine(r *steps.Result) string {
@@ -309,7 +304,10 @@ func knownBadCommand() *cobra.Command {
 				return err
 			}
 			r.Engine = func(ctx context.Context) (*containers.Engine, error) { return engine(ctx, func(string) {}) }
+			say := newProgress(c.ErrOrStderr(), "rehearsed")
+			r.Notify = countBreakages(say)
 			catches, err := r.KnownBad(c.Context())
+			say.end()
 			if err != nil {
 				return err
 			}

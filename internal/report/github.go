@@ -87,7 +87,7 @@ func within(file, workspace string) string {
 
 // Markdown prints a run as a step summary of GitHub Actions ($GITHUB_STEP_SUMMARY).
 func Markdown(w io.Writer, r Run) {
-	fmt.Fprintf(w, "## Rehearsal: %s\n\n", cell(conclusion(r)))
+	fmt.Fprintf(w, "## Rehearsal: %s\n\n", cell(Conclusion(r.Status)))
 	var wrong []Scenario
 	counts := map[string]map[check.Verdict]int{}
 	var stages []string

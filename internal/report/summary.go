@@ -122,11 +122,12 @@ func Summary(w io.Writer, r Run) {
 	if r.Took < time.Second {
 		took = r.Took.Round(time.Millisecond)
 	}
-	say(w, "", "%s (%s, seed %d)", conclusion(r), took, r.Seed)
+	say(w, "", "%s (%s, seed %d)", Conclusion(r.Status), took, r.Seed)
 }
 
-func conclusion(r Run) string {
-	switch r.Status {
+// Conclusion is what an exit status says, in a sentence.
+func Conclusion(status int) string {
+	switch status {
 	case 0:
 		return "VERIFIED: every promise was kept"
 	case 1:

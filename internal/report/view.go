@@ -2,66 +2,61 @@
 // view, in CI plain lines, and at the end a summary. (JUnit XML and Cucumber JSON
 // are written by godog, the histories by the stages, all of them as files.)
 //
-// A View is told what happens, scenario by scenario. It only reads histories; it
-// decides nothing.
+// A View draws what a live.Run knows (frame.go says how). It decides nothing.
 package report
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"rehearsal/internal/alarm"
 	"rehearsal/internal/check"
 	"rehearsal/internal/clock"
 	"rehearsal/internal/lang"
-	"rehearsal/internal/stage"
+	"rehearsal/internal/live"
 )
 
 // A View shows a run while it goes on. Its methods may be called from several
 // goroutines.
 type View struct {
-	w    io.Writer
-	live bool // a terminal: the scenarios under way are drawn below the lines, again and again
-	cols int
+	w      io.Writer
+	run    *live.Run
+	screen *Screen // nil: plain lines
 
 	mu     sync.Mutex
-	active []*scenario
-	drawn  int  // lines of the last drawing
-	closed bool // nothing is drawn any more
+	drawn  []string // the lines of the last drawing
+	cols   int      // of the terminal, at the last drawing
+	closed bool     // nothing is drawn any more
 	stop   context.CancelFunc
 	done   chan struct{}
 }
 
-// scenario is one that is under way.
-type scenario struct {
-	id, name, step string
-	history        *stage.History
-	began          time.Time
-	requests       int64 // of the last pieces of traffic
-	failed         int64
-	red            []string // alarms in ALARM
-	traffic        []stage.Traffic
+// A Screen is a terminal, on which the scenarios under way are drawn below the lines,
+// again and again.
+type Screen struct {
+	Size   func() (cols, rows int) // asked before each drawing; 0 is not known
+	Colour bool                    // an addition: nothing is said by colour alone
+	Lang   lang.Lang
 }
 
-// NewView writes to w: as a live view of cols columns where live, else as plain
-// lines. Close ends it.
-func NewView(w io.Writer, live bool, cols int) *View {
-	v := &View{w: w, live: live, cols: cols, done: make(chan struct{})}
+// redraw is how often the live view is drawn.
+const redraw = 120 * time.Millisecond
+
+// NewView writes to w: a live view of the run on the screen, or plain lines where
+// there is none. Close ends it.
+func NewView(w io.Writer, run *live.Run, screen *Screen) *View {
+	v := &View{w: w, run: run, screen: screen, done: make(chan struct{})}
 	ctx, stop := context.WithCancel(context.Background())
 	v.stop = stop
 	go func() {
 		defer close(v.done)
-		if live {
-			clock.Every(ctx, 120*time.Millisecond, func() {
-				v.mu.Lock()
-				defer v.mu.Unlock()
-				v.draw()
-			})
+		if screen != nil {
+			v.draw("")
+			clock.Every(ctx, redraw, func() { v.draw("") })
 		}
 	}()
 	return v
@@ -73,84 +68,33 @@ func (v *View) Close() {
 	<-v.done
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.erase()
+	if v.screen != nil && !v.closed {
+		v.write("", nil)
+	}
 	v.closed = true
 }
 
 // Line prints one line that stays, without what would move a terminal's cursor.
 func (v *View) Line(format string, args ...any) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.erase()
 	text := lang.Clean(fmt.Sprintf(format, args...))
-	if v.live { // what people read fits; what CI keeps stays on one line
-		text = strings.Join(lang.Wrap(text, "     ", v.cols-1), "\n")
-	}
-	fmt.Fprintln(v.w, text)
-	v.draw()
+	v.run.Tell(func(s *live.State, _ time.Time) { s.Said = text })
+	v.print(text)
 }
 
-// Begin says that a scenario is under way; Stage gives it its history once its
-// stage is up.
-func (v *View) Begin(id, name string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.find(id) == nil {
-		v.active = append(v.active, &scenario{id: id, name: name, began: clock.Wall()})
-	}
+// End says what came of a scenario: line, and why where it did not pass.
+func (v *View) End(id string, verdict check.Verdict, line, why string) {
+	v.run.End(id, verdict, why)
+	v.print(mark(verdict) + " " + lang.Clean(line))
 }
 
-// Stage says that the scenario's stage is up.
-func (v *View) Stage(id string, h *stage.History) {
-	v.mu.Lock()
-	s := v.find(id)
-	if s != nil {
-		s.history = h
+func (v *View) print(text string) {
+	if v.screen == nil {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		fmt.Fprintln(v.w, text) // what CI keeps stays on one line
+		return
 	}
-	v.mu.Unlock()
-	if s != nil && v.live {
-		h.Watch(func(e stage.Event) { v.saw(s, e) })
-	}
-}
-
-// saw keeps what the live view shows of an event.
-func (v *View) saw(s *scenario, e stage.Event) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	switch e.Kind {
-	case stage.Served:
-		s.traffic = append(s.traffic, *e.Traffic)
-		const window = time.Minute
-		s.traffic = slices.DeleteFunc(s.traffic, func(t stage.Traffic) bool { return t.To < e.Traffic.To-window })
-		s.requests, s.failed = 0, 0
-		for _, t := range s.traffic {
-			s.requests += t.Requests
-			s.failed += t.Failed
-		}
-	case stage.Changed:
-		s.red = slices.DeleteFunc(s.red, func(n string) bool { return n == e.Alarm.Name })
-		if e.Alarm.To == alarm.InAlarm {
-			s.red = append(s.red, e.Alarm.Name)
-		}
-	default:
-	}
-}
-
-// Step says which step the scenario is at.
-func (v *View) Step(id, text string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if s := v.find(id); s != nil {
-		s.step = text
-	}
-}
-
-// End says what came of a scenario.
-func (v *View) End(id string, verdict check.Verdict, line string) {
-	v.mu.Lock()
-	v.active = slices.DeleteFunc(v.active, func(s *scenario) bool { return s.id == id })
-	v.mu.Unlock()
-	v.Line("%s %s", mark(verdict), line)
+	v.draw(text)
 }
 
 func mark(v check.Verdict) string {
@@ -165,57 +109,74 @@ func mark(v check.Verdict) string {
 	panic(fmt.Sprintf("unknown verdict %d", int(v)))
 }
 
-func (v *View) find(id string) *scenario {
-	for _, s := range v.active {
-		if s.id == id {
-			return s
-		}
+// draw draws what is the case now, below one more line of text that stays.
+func (v *View) draw(text string) {
+	state := v.run.Now()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	cols, rows := v.size()
+	if text != "" {
+		text = strings.Join(lang.Wrap(text, "     ", cols-1), "\n") + "\n"
 	}
-	return nil
-}
-
-func (v *View) erase() {
-	if v.live && v.drawn > 0 {
-		fmt.Fprintf(v.w, "\x1b[%dA\x1b[J", v.drawn)
-		v.drawn = 0
-	}
-}
-
-func (v *View) draw() {
-	if !v.live || v.closed {
+	if v.closed {
+		fmt.Fprint(v.w, text)
 		return
 	}
-	var lines []string
-	for _, s := range v.active {
-		lines = append(lines, v.scenario(s)...)
+	f := frame{lang: v.screen.Lang, colour: v.screen.Colour, cols: cols - 1, rows: rows - 1} // in the last column some terminals wrap; the cursor stands in the last row
+	lines := f.draw(state)
+	if text == "" && cols == v.cols && strings.Join(lines, "\n") == strings.Join(v.drawn, "\n") {
+		return
 	}
-	v.erase()
-	for _, l := range lines {
-		fmt.Fprintln(v.w, lang.Cut(strings.ReplaceAll(lang.Clean(l), "\n", " "), v.cols-1)) // in the last column some terminals wrap
-	}
-	v.drawn = len(lines)
+	v.write(text, lines)
 }
 
-// scenario is one under way, in three lines.
-func (v *View) scenario(s *scenario) []string {
-	head := fmt.Sprintf("  .. %s", s.name)
-	second := "     " + s.step
-	if s.history == nil {
-		return []string{head, second, fmt.Sprintf("     raising the stage (%s)", clock.Since(s.began).Round(100*time.Millisecond))}
+func (v *View) size() (cols, rows int) {
+	cols, rows = v.screen.Size()
+	if cols <= 0 {
+		cols = 80
 	}
-	errors := 0.0
-	if s.requests > 0 {
-		errors = 100 * float64(s.failed) / float64(s.requests)
+	if rows <= 0 {
+		rows = 24
 	}
-	alarms := "no alarm"
-	if len(s.red) > 0 {
-		alarms = "ALARM " + strings.Join(s.red, " ")
+	return cols, rows
+}
+
+// Synchronised output: a terminal that knows it shows what is between at once, others
+// ignore it. https://contour-terminal.org/vt-extensions/synchronized-output/
+const (
+	hold = "\x1b[?2026h"
+	show = "\x1b[?2026l"
+)
+
+// write replaces the last drawing by text and lines, in one write and without erasing
+// what is written over, so that nothing flickers.
+func (v *View) write(text string, lines []string) {
+	cols, rows := v.size()
+	var b bytes.Buffer
+	b.WriteString(hold + "\r")
+	if up := v.height(cols, rows); up > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA", up)
 	}
-	shares := s.history.Shares().String()
-	if shares == "" {
-		shares = "no traffic"
+	for _, l := range strings.SplitAfter(text, "\n") {
+		if l != "" {
+			b.WriteString(strings.TrimSuffix(l, "\n") + "\x1b[K\n")
+		}
 	}
-	return []string{head, second, fmt.Sprintf("     %s | %s | %.1f %% errors | %s", Clock(s.history.Now()), shares, errors, alarms)}
+	for _, l := range lines {
+		b.WriteString(l + "\x1b[K\n")
+	}
+	b.WriteString("\x1b[J" + show)
+	_, _ = v.w.Write(b.Bytes()) // a terminal that is gone must not end the rehearsal
+	v.drawn, v.cols = lines, cols
+}
+
+// height is how many rows the last drawing takes by now: a terminal that became
+// narrower has broken its lines.
+func (v *View) height(cols, rows int) (n int) {
+	for _, l := range v.drawn {
+		n += max(1, (lang.Columns(bare(l))+cols-1)/cols)
+	}
+	return min(n, rows-1)
 }
 
 // Clock prints release time as minutes and seconds.
