@@ -11,7 +11,6 @@ import (
 	"rehearsal/internal/capacity"
 	"rehearsal/internal/clock"
 	"rehearsal/internal/containers"
-	"rehearsal/internal/report"
 	"rehearsal/steps"
 )
 
@@ -41,10 +40,8 @@ not; 2 the input is wrong; 3 the machine could not make the load that would tell
 				return err
 			}
 			out := c.OutOrStdout()
-			live, cols := terminal(out)
-			view := report.NewView(out, live, cols)
-			defer view.Close()
-			r.Progress = func(line string) { view.Line("%s", line) }
+			say := func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }
+			r.Progress = func(line string) { say("%s", line) }
 			r.Engine = func(ctx context.Context) (*containers.Engine, error) { return engine(ctx, r.Progress) }
 			if len(args) == 1 {
 				run.Version = args[0]
@@ -55,25 +52,25 @@ not; 2 the input is wrong; 3 the machine could not make the load that would tell
 				run.Rehearsal = *r
 				run.Stages = []string{name}
 				began := clock.Wall()
-				view.Line("%s", capacityHead(name))
-				run.Step = func(s capacity.Step) { view.Line("%s", capacityLine(s)) }
+				say("%s", capacityHead(name))
+				run.Step = func(s capacity.Step) { say("%s", capacityLine(s)) }
 				found, err := run.Capacity(c.Context())
 				var input *steps.InputError
 				switch {
 				case errors.As(err, &input) && len(r.Stages) > 1 && name == steps.Simulated:
-					view.Line("%v", err)
+					say("%v", err)
 					continue
 				case errors.Is(err, context.Canceled):
-					view.Line("interrupted: the stage was taken down; nothing may be concluded")
+					say("interrupted: the stage was taken down; nothing may be concluded")
 					return exitStatus(steps.ExitInconclusive)
 				case err != nil:
 					return err
 				}
 				kept = append(kept, found.Kept)
-				status = sayCapacity(view, found, r.Project.Setup.Traffic.Rate, require, clock.Since(began))
+				status = sayCapacity(say, found, r.Project.Setup.Traffic.Rate, require, clock.Since(began))
 			}
 			if len(kept) == 2 && kept[0] > 0 {
-				view.Line("predicted %g, measured %g requests per second: %+.0f %%", kept[0], kept[1], 100*(kept[1]-kept[0])/kept[0])
+				say("predicted %g, measured %g requests per second: %+.0f %%", kept[0], kept[1], 100*(kept[1]-kept[0])/kept[0])
 			}
 			if status != steps.ExitVerified {
 				return exitStatus(status)
@@ -112,31 +109,31 @@ func capacityLine(s capacity.Step) string {
 }
 
 // sayCapacity says what was found, and is the exit status that it means.
-func sayCapacity(view interface{ Line(string, ...any) }, r *capacity.Result, rate, require float64, took time.Duration) int {
+func sayCapacity(say func(string, ...any), r *capacity.Result, rate, require float64, took time.Duration) int {
 	if r.Kept > 0 {
-		view.Line("%g requests per second are kept while the release goes on, %.3g times the traffic of %g (%s)", r.Kept, r.Kept/rate, rate, took.Round(100*time.Millisecond))
+		say("%g requests per second are kept while the release goes on, %.3g times the traffic of %g (%s)", r.Kept, r.Kept/rate, rate, took.Round(100*time.Millisecond))
 	}
 	lost := len(r.Steps) > 0 && r.Steps[len(r.Steps)-1].Lost != nil
 	switch {
 	case require > 0 && r.Kept >= require*rate:
 	case require > 0 && lost:
-		view.Line("INCONCLUSIVE: %s", r.Bound)
+		say("INCONCLUSIVE: %s", r.Bound)
 		return steps.ExitInconclusive
 	case require > 0:
-		view.Line("NOT ENOUGH: %g times the traffic are required, %g requests per second", require, require*rate)
+		say("NOT ENOUGH: %g times the traffic are required, %g requests per second", require, require*rate)
 		return steps.ExitBroken
 	case lost:
-		view.Line("INCONCLUSIVE: %s", r.Bound)
+		say("INCONCLUSIVE: %s", r.Bound)
 		return steps.ExitInconclusive
 	case r.Kept == 0:
-		view.Line("NOT KEPT: %s", r.Bound)
+		say("NOT KEPT: %s", r.Bound)
 		return steps.ExitBroken
 	}
 	switch {
 	case r.Bound != "":
-		view.Line("the limit is higher: %s", r.Bound)
+		say("the limit is higher: %s", r.Bound)
 	default:
-		view.Line("the limit is between %g and %g requests per second", r.Kept, r.Broke)
+		say("the limit is between %g and %g requests per second", r.Kept, r.Broke)
 	}
 	return steps.ExitVerified
 }

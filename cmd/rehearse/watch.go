@@ -142,7 +142,7 @@ func (o *watchFlags) run(c *cobra.Command, version string) error {
 	if err := o.predict(ctx, p, w, forecast); err != nil {
 		return err
 	}
-	screen := newScreen(c.OutOrStdout(), o.json, w)
+	screen := newBoard(c.OutOrStdout(), o.json, w)
 	w.Tell = screen.tell
 	return ended(w.Run(ctx))
 }
@@ -342,9 +342,9 @@ func (o *watchFlags) recorded(p *project.Project, w *watch.Watch, f watch.Foreca
 	return predicted, nil
 }
 
-// A screen shows events: on a terminal with the table below them, drawn again with each
+// A board shows events: on a terminal with the table below them, drawn again with each
 // look, else as lines.
-type screen struct {
+type board struct {
 	out   io.Writer
 	json  bool
 	live  bool
@@ -353,12 +353,11 @@ type screen struct {
 	table []string
 }
 
-func newScreen(out io.Writer, json bool, w *watch.Watch) *screen {
-	live, _ := terminal(out)
-	return &screen{out: out, json: json, live: live && !json, watch: w}
+func newBoard(out io.Writer, json bool, w *watch.Watch) *board {
+	return &board{out: out, json: json, live: screenOf(out) != nil && !json, watch: w}
 }
 
-func (s *screen) tell(e watch.Event) {
+func (s *board) tell(e watch.Event) {
 	if s.json {
 		_ = json.NewEncoder(s.out).Encode(e) // who closed the pipe does not read
 		return
@@ -386,7 +385,7 @@ func (s *screen) tell(e watch.Event) {
 }
 
 // erase takes the table away.
-func (s *screen) erase() {
+func (s *board) erase() {
 	if s.drawn > 0 {
 		fmt.Fprintf(s.out, "\x1b[%dA\x1b[J", s.drawn)
 		s.drawn = 0
