@@ -142,8 +142,9 @@ func (o *watchFlags) run(c *cobra.Command, version string) error {
 	if err := o.predict(ctx, p, w, forecast); err != nil {
 		return err
 	}
-	screen := newScreen(c.OutOrStdout(), o.json, w)
-	w.Tell = screen.tell
+	s := &screen{out: c.OutOrStdout(), json: o.json, lines: w.Lines}
+	s.live, _ = terminal(s.out)
+	w.Tell = s.tell
 	return ended(w.Run(ctx))
 }
 
@@ -348,14 +349,9 @@ type screen struct {
 	out   io.Writer
 	json  bool
 	live  bool
-	watch *watch.Watch
+	lines func(watch.Event) []string // the table of an event, where it has one
 	drawn int
 	table []string
-}
-
-func newScreen(out io.Writer, json bool, w *watch.Watch) *screen {
-	live, _ := terminal(out)
-	return &screen{out: out, json: json, live: live && !json, watch: w}
 }
 
 func (s *screen) tell(e watch.Event) {
@@ -371,7 +367,7 @@ func (s *screen) tell(e watch.Event) {
 			fmt.Fprintln(s.out, line)
 		}
 	}
-	if lines := s.watch.Lines(e); lines != nil {
+	if lines := s.lines(e); lines != nil {
 		s.table = lines
 	}
 	switch e.Kind {
