@@ -142,8 +142,9 @@ func (o *watchFlags) run(c *cobra.Command, version string) error {
 	if err := o.predict(ctx, p, w, forecast); err != nil {
 		return err
 	}
-	screen := newBoard(c.OutOrStdout(), o.json, w)
-	w.Tell = screen.tell
+	s := &board{out: c.OutOrStdout(), json: o.json, lines: w.Lines}
+	s.live = screenOf(s.out) != nil
+	w.Tell = s.tell
 	return ended(w.Run(ctx))
 }
 
@@ -348,13 +349,9 @@ type board struct {
 	out   io.Writer
 	json  bool
 	live  bool
-	watch *watch.Watch
+	lines func(watch.Event) []string // the table of an event, where it has one
 	drawn int
 	table []string
-}
-
-func newBoard(out io.Writer, json bool, w *watch.Watch) *board {
-	return &board{out: out, json: json, live: screenOf(out) != nil && !json, watch: w}
 }
 
 func (s *board) tell(e watch.Event) {
@@ -370,7 +367,7 @@ func (s *board) tell(e watch.Event) {
 			fmt.Fprintln(s.out, line)
 		}
 	}
-	if lines := s.watch.Lines(e); lines != nil {
+	if lines := s.lines(e); lines != nil {
 		s.table = lines
 	}
 	switch e.Kind {

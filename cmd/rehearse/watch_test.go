@@ -26,6 +26,7 @@ import (
 	"rehearsal/internal/alarm"
 	"rehearsal/internal/cloudwatch"
 	"rehearsal/internal/lang"
+	"rehearsal/internal/watch"
 )
 
 // A production is an account in which the shop is really released, as its CloudWatch
@@ -363,6 +364,14 @@ func TestAGoodReleaseStaysInItsBand(t *testing.T) {
 	require.Len(t, ended, 1)
 	assert.Contains(t, ended[0].Text, "all was in the predicted band in its last bake")
 	assert.Equal(t, 0, *ended[0].Status)
+	var steps []string
+	for _, e := range w.said("note") {
+		if strings.HasPrefix(e.Text, "Step ") {
+			steps = append(steps, fmt.Sprintf("%g: %s", w.minuteOf(e), e.Text))
+		}
+	}
+	assert.Equal(t, []string{"1: Step 1 of 3 of the plan: by now v2 should have 10 % of the traffic.", "6: Step 2 of 3 of the plan: by now v2 should have 50 % of the traffic.",
+		"11: Step 3 of 3 of the plan: by now v2 should have 100 % of the traffic."}, steps)
 	for _, s := range w.said("look")[whole-1].Seen {
 		assert.NotNil(t, s.Value, s.Measure)
 		assert.NotNil(t, s.High, s.Measure)
@@ -622,14 +631,14 @@ func TestNewLinesOfTheLogAreShownSafely(t *testing.T) {
 	line(time.Minute, `{"level":"ERROR","msg":"order 4711 is unknown"}`)
 	line(time.Minute, `{"level":"INFO","msg":"all is well"}`)
 	line(2*time.Minute, `{"level":"ERROR","msg":"no connection","url":"postgres://shop:hush@db/shop","password":"verysecret"}`)
-	line(3*time.Minute, `{"level":"ERROR","msg":"`+strings.Repeat("long ", 200)+"\x1b[31m"+`"}`)
+	line(3*time.Minute, `{"level":"ERROR","msg":"`+"\u202e\x1b[31m"+strings.Repeat("long ", 200)+`"}`)
 	out, status := p.look("--failures=false")
 	assert.Equal(t, 0, status, out)
 	flat := strings.Join(strings.Fields(out), " ")
 	assert.Contains(t, flat, `new in /ecs/shop: {"level":"ERROR","msg":"no connection"`)
 	assert.NotContains(t, out, "order", "lines of that shape came before the release")
 	assert.NotContains(t, out, "all is well", "no metric filter matches it")
-	for _, secret := range []string{"hush", "verysecret", "\x1b"} {
+	for _, secret := range []string{"hush", "verysecret", "\x1b", "\u202e"} {
 		assert.NotContains(t, out, secret)
 	}
 	assert.Less(t, strings.Count(out, "long"), 60)
@@ -647,6 +656,19 @@ func TestWatchFitsIntoATerminal(t *testing.T) {
 			assert.LessOrEqual(t, lang.Columns(strings.TrimRight(line, "\n")), 80, line)
 		}
 	}
+}
+
+func TestTheTableIsDrawnAgainBelowWhatStays(t *testing.T) {
+	var out bytes.Buffer
+	tables := [][]string{{"a 1", "b 1"}, nil, {"a 2", "b 2", "c 2"}, nil}
+	s := &board{out: &out, live: true, lines: func(watch.Event) (table []string) { table, tables = tables[0], tables[1:]; return table }}
+	at := time.Date(2026, 11, 26, 3, 0, 0, 0, time.UTC)
+	for _, e := range []watch.Event{{Kind: watch.Looked}, {Kind: watch.Noted, Text: "something \x1b[2Jstays"}, {Kind: watch.Looked}, {Kind: watch.Ended, Text: "over"}} {
+		e.At = at
+		s.tell(e)
+	}
+	const up2, up3 = "\x1b[2A\x1b[J", "\x1b[3A\x1b[J"
+	assert.Equal(t, "a 1\nb 1\n"+up2+"03:00:00 something [2Jstays\na 1\nb 1\n"+up2+"a 2\nb 2\nc 2\n"+up3+"03:00:00 over\na 2\nb 2\nc 2\n", out.String())
 }
 
 func TestWatchIsEndedByCtrlC(t *testing.T) {

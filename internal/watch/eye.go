@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	sdkhttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
@@ -38,7 +39,6 @@ type Eye struct {
 	logs    *cloudwatchlogs.Client
 	sts     *sts.Client
 	http    *http.Client // of an endpoint that was named; nil: the SDK's
-	calls   int          // that were made so far
 }
 
 // Patience with a call, and how often it is tried; between tries the SDK waits twice as
@@ -89,6 +89,9 @@ func OpenAWS(ctx context.Context) (*Eye, error) {
 	}
 	if config.Region == "" {
 		return nil, errors.New("AWS: no region is set: name one by AWS_REGION, or in the profile")
+	}
+	if b, ok := config.HTTPClient.(*sdkhttp.BuildableClient); ok {
+		config.HTTPClient = b.WithTimeout(callTakes)
 	}
 	e := &Eye{Region: config.Region}
 	e.open(config)
@@ -143,7 +146,6 @@ const alarmsPerCall = 100
 func (e *Eye) Alarms(ctx context.Context, names []string) (map[string]AlarmSeen, error) {
 	seen := map[string]AlarmSeen{}
 	for batch := range slices.Chunk(names, alarmsPerCall) {
-		e.calls++
 		out, err := e.metrics.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: batch, MaxRecords: aws.Int32(alarmsPerCall),
 			AlarmTypes: []types.AlarmType{types.AlarmTypeMetricAlarm, types.AlarmTypeCompositeAlarm}})
 		if err != nil {
@@ -212,7 +214,6 @@ type Change struct {
 
 // Changes is those of an alarm's state since then, oldest first, a hundred at most.
 func (e *Eye) Changes(ctx context.Context, name string, since, until time.Time) (changes []Change, err error) {
-	e.calls++
 	out, err := e.metrics.DescribeAlarmHistory(ctx, &cloudwatch.DescribeAlarmHistoryInput{AlarmName: &name, StartDate: &since, EndDate: aws.Time(until.Add(time.Minute)),
 		HistoryItemType: types.HistoryItemTypeStateUpdate, ScanBy: types.ScanByTimestampAscending, MaxRecords: aws.Int32(100),
 		AlarmTypes: []types.AlarmType{types.AlarmTypeMetricAlarm, types.AlarmTypeCompositeAlarm}})
@@ -272,7 +273,6 @@ func (e *Eye) Ask(ctx context.Context, questions []Question, from, to time.Time)
 	for batch := range slices.Chunk(queries, questionsPerCall) {
 		in := &cloudwatch.GetMetricDataInput{MetricDataQueries: batch, StartTime: &from, EndTime: &to, ScanBy: types.ScanByTimestampAscending}
 		for {
-			e.calls++
 			out, err := e.metrics.GetMetricData(ctx, in)
 			if err != nil {
 				return nil, err
@@ -313,7 +313,6 @@ func (e *Eye) Lines(ctx context.Context, group, pattern string, from, to time.Ti
 	in := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group, FilterPattern: &pattern, Limit: aws.Int32(linesPerCall),
 		StartTime: aws.Int64(from.UnixMilli()), EndTime: aws.Int64(to.UnixMilli())}
 	for range pagesPerLook {
-		e.calls++
 		out, err := e.logs.FilterLogEvents(ctx, in)
 		if err != nil {
 			return nil, false, err

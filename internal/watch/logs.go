@@ -4,7 +4,9 @@ import (
 	"context"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"rehearsal/internal/lang"
 	"rehearsal/internal/stage"
@@ -90,9 +92,20 @@ func (l *logs) look(ctx context.Context, began, now time.Time) (fresh []LogLine,
 	left = max(0, len(fresh)-mostShown)
 	fresh = fresh[:len(fresh)-left]
 	for i := range fresh { // what is shown controls no terminal and holds no secret
-		fresh[i].Text = lang.Pad(lang.Clean(oneLine(l.redact(fresh[i].Text))), min(longest, lang.Columns(fresh[i].Text)))
+		text := harmless(l.redact(fresh[i].Text))
+		fresh[i].Text = lang.Pad(text, min(longest, lang.Columns(text)))
 	}
 	return fresh, left, nil
+}
+
+// harmless has no control characters, and none that turn the direction of writing.
+func harmless(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) {
+			return -1
+		}
+		return r
+	}, lang.Clean(oneLine(text)))
 }
 
 var breaks = regexp.MustCompile(`\s+`)

@@ -198,6 +198,9 @@ func (w *Watch) changes(ctx context.Context, r *Reading) error {
 func (w *Watch) news(s *Sight) {
 	t := w.teller
 	first := w.last == nil
+	if steps := w.Judge.Prediction.Steps; s.Step > 0 && (first || s.Step != w.last.Step) {
+		w.say(Noted, t.Sprintf("Step %d of %d of the plan: by now %s should have %s %% of the traffic.", s.Step, len(steps), w.Version, short(steps[s.Step-1].Share)))
+	}
 	for i := range s.Measures {
 		m := &s.Measures[i]
 		was := MeasureSight{}
