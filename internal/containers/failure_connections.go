@@ -31,6 +31,7 @@ const (
 	mostConnections = 5000
 	takenAtOnce     = 8
 	takenAgain      = 100 * time.Millisecond
+	takenInVain     = 4
 )
 
 func (f *connectionsExhausted) inject(ctx context.Context) (bool, error) {
@@ -40,13 +41,27 @@ func (f *connectionsExhausted) inject(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	door := f.s.directPath(d)
+	// What others have just closed becomes free a moment later: it is full when nothing more
+	// could be had for a while.
 	var refused error
-	for refused == nil {
-		if f.count() > mostConnections {
+	for full := 0; full < takenInVain; {
+		before := f.count()
+		if before > mostConnections {
 			return false, fmt.Errorf("%w: %s takes more than %d connections", stage.ErrNotLanded, d.Name, mostConnections)
 		}
-		if refused, err = f.take(ctx, a, d, door); err != nil {
+		why, err := f.take(ctx, a, d, door)
+		if err != nil {
 			return false, err
+		}
+		if why == nil || f.count() > before {
+			full = 0
+			continue
+		}
+		refused = why
+		if full++; full < takenInVain {
+			if err := clock.Sleep(ctx, takenAgain); err != nil {
+				return false, err
+			}
 		}
 	}
 	f.land("%s refuses another connection, beside %d that are held: %s", d.Name, f.count(), f.s.secrets.redact(refused.Error()))
