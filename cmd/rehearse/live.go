@@ -97,7 +97,7 @@ func over(ctx context.Context, out io.Writer, err error, run *live.Run, server *
 	if server == nil {
 		return err
 	}
-	if person && ctx.Err() == nil {
+	if wrong := err != nil && status == steps.ExitInput && !errors.As(err, &exit); person && ctx.Err() == nil && !wrong {
 		fmt.Fprintf(out, "%s shows it until Ctrl-C\n", server.URL)
 		<-ctx.Done()
 	}

@@ -152,6 +152,14 @@ func TestServedOnATerminalTheVerdictStaysUntilCtrlC(t *testing.T) {
 	assert.Error(t, err)
 }
 
+// What is wrong with the input is said at once.
+func TestServedWrongInputIsSaidAtOnce(t *testing.T) {
+	all, status := onTerminal(t, 80, 24, nil, "verify", "--file", shop(t), "--stage", "sim", "--serve", "nowhere.feature").end()
+	assert.Equal(t, 2, status)
+	assert.Contains(t, all, "nowhere.feature")
+	assert.NotContains(t, all, "Ctrl-C")
+}
+
 // A script waits for the exit status, so the server ends with the run.
 func TestServedElsewhereTheServerEndsWithTheRun(t *testing.T) {
 	out, status := run(t, nil, "verify", "--file", shop(t), "--stage", "sim", "--pipelines=false", "--serve=0")

@@ -192,6 +192,10 @@ func TestTheErrorRate(t *testing.T) {
 	served(time.Hour, time.Hour, 7, 7) // one request
 	p, _ = r.Percent(time.Hour)
 	assert.InDelta(t, 100, p, 0.001)
+	served(0, time.Second, 1000, 0) // older than anything that is kept
+	p, known = r.Percent(time.Hour)
+	assert.True(t, known)
+	assert.InDelta(t, 100, p, 0.001)
 	served(0, 2*time.Hour, 1<<40, 0) // a piece as long as the run
 	p, _ = r.Percent(2 * time.Hour)
 	assert.Zero(t, p)

@@ -149,7 +149,7 @@ func (v *view) card(s *Scenario, at time.Time, ids map[string]string) card {
 	text("next", d.Then)
 	left, wall := s.Remaining(l)
 	if wall != "" {
-		left = l.Sprintf("%s of the plan, %s in real time", left, wall)
+		left = l.Sprintf("%s of the plan, about %s in real time", left, wall)
 	}
 	text("left", left)
 	return c

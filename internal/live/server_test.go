@@ -135,44 +135,47 @@ func TestTheVerdictIsSentLastAndTheServerEnds(t *testing.T) {
 	assert.Error(t, err)
 }
 
-// A browser that does not read is cut off, and neither the run nor the others wait.
-func TestWhoDoesNotReadSlowsNobody(t *testing.T) {
+// deaf is a browser that asks for events and does not read them.
+func deaf(t *testing.T, s *Server) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(s.URL, "http://"), "/")) //nolint:noctx // a test
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	_, err = io.WriteString(conn, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(s.watches) > 0 }, time.Minute, time.Millisecond)
+	return conn
+}
+
+var big = strings.Repeat("x", 4<<20) // a few of them are more than the buffers of two sockets
+
+func TestWhoDoesNotReadIsLetGo(t *testing.T) {
 	run := NewRun("shop")
 	s := serve(t, run, "")
 	s.patience = 300 * time.Millisecond
-	conn, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(s.URL, "http://"), "/")) //nolint:noctx // a test
-	require.NoError(t, err)
-	defer func() { _ = conn.Close() }()
-	require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(64<<10))
-	_, err = io.WriteString(conn, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-	require.NoError(t, err)
+	conn := deaf(t, s)
+	n := 0
+	require.Eventually(t, func() bool {
+		n++
+		say(run, fmt.Sprint("line ", n, " ", big))
+		return len(s.watches) == 0
+	}, time.Minute, 50*time.Millisecond)
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
+	_, err := io.Copy(io.Discard, conn)
+	assert.NotErrorIs(t, err, os.ErrDeadlineExceeded, "and the connection is closed")
+}
+
+func TestWhoDoesNotReadSlowsNobody(t *testing.T) {
+	run := NewRun("shop")
+	s := serve(t, run, "")
+	deaf(t, s)
 	other := watchFrom(t, s.URL, "")
 	other.until("live")
-	seen := make(chan string)
-	go func() { // reads all the time
-		for {
-			_, what := other.event()
-			select {
-			case seen <- what:
-			case <-t.Context().Done():
-				return
-			}
-		}
-	}()
-	big := strings.Repeat("x", 4<<20)
-	for i := range 5 { // more than the buffers of two sockets
+	for i := range 5 {
 		line := fmt.Sprint("line ", i, " ")
 		say(run, line+big)
-		for !strings.Contains(<-seen, line) { //nolint:revive // the other one is not kept waiting
-		}
+		other.until(line)
 	}
-	for len(s.watches) == 2 {
-		<-seen // the clock goes on
-	}
-	assert.Len(t, s.watches, 1, "who does not read is let go")
-	require.NoError(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
-	_, err = io.Copy(io.Discard, conn)
-	assert.NotErrorIs(t, err, os.ErrDeadlineExceeded, "and the connection is closed")
 }
 
 // A thousand events a second cost a run nothing: they are read when somebody looks.

@@ -26,8 +26,16 @@ func Duration(l lang.Lang, d time.Duration) string {
 	return l.Sprintf("%ds", s)
 }
 
-// About is an estimate, no finer than it can be known; "" for what is over at once.
+// About is an estimate: "about 1m 10s", or "" for what is over at once.
 func About(l lang.Lang, d time.Duration) string {
+	if rough := roughly(l, d); rough != "" {
+		return l.Sprintf("about %s", rough)
+	}
+	return ""
+}
+
+// roughly is d no finer than an estimate can be; "" for what is over at once.
+func roughly(l lang.Lang, d time.Duration) string {
 	grain := 5 * time.Second
 	switch {
 	case d < grain/2:
@@ -37,7 +45,7 @@ func About(l lang.Lang, d time.Duration) string {
 	case d > time.Minute:
 		grain = 10 * time.Second
 	}
-	return l.Sprintf("about %s", Duration(l, d.Round(grain)))
+	return Duration(l, d.Round(grain))
 }
 
 // Head is the run as a whole, the longest form first: how far it has come, and how
@@ -199,6 +207,7 @@ func (r *Release) doing(l lang.Lang) (d Doing) {
 		d.Now, d.Then = l.Sprintf("rolling back: everyone to %s", r.Stable), l.Sprintf("%s is retired", r.Version)
 	case release.Over:
 		d.Now, d.Then = l.Text(r.Outcome), l.Sprintf("the promises are checked")
+		d.Short, _, _ = strings.Cut(d.Now, "; ")
 	default:
 		panic("unknown phase " + string(r.Phase))
 	}
@@ -230,7 +239,7 @@ func Percent(p float64) string {
 }
 
 // Remaining is how long the plan still takes where nothing goes wrong, in release time,
-// and about how long that is on the wall; "" where it is not known.
+// and roughly how long that is on the wall; "" where it is not known.
 func (s *Scenario) Remaining(l lang.Lang) (left, wall string) {
 	if s.Release == nil {
 		return "", ""
@@ -239,5 +248,5 @@ func (s *Scenario) Remaining(l lang.Lang) (left, wall string) {
 	if !known {
 		return "", ""
 	}
-	return Duration(l, d), About(l, w)
+	return Duration(l, d), roughly(l, w)
 }

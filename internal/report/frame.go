@@ -244,7 +244,7 @@ func (f frame) failures(s *live.Scenario) string {
 func (f frame) remaining(s *live.Scenario) (forms []string) {
 	left, wall := s.Remaining(f.lang)
 	if wall != "" {
-		forms = append(forms, f.lang.Sprintf("%s left (%s)", left, wall))
+		forms = append(forms, f.lang.Sprintf("%s left (about %s)", left, wall), f.lang.Sprintf("%s left (~%s)", left, wall))
 	}
 	if left != "" {
 		forms = append(forms, f.lang.Sprintf("%s left", left))
