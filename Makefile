@@ -47,7 +47,7 @@ test: ## every test; those of the container stage too where a Docker engine is r
 	else $(GO) test ./... && echo "NOT TESTED: the container stage, since no Docker engine is reachable (rehearse doctor says more)"; fi
 
 test-containers: ## the tests that need a Docker engine, and the others of their packages
-	$(GO) test -tags containers -p 1 -timeout 30m $(ENGINE_TESTED)
+	$(GO) test -tags containers -p 2 -timeout 30m $(ENGINE_TESTED)
 
 race: ## every test that needs no engine and no long build, with the race detector
 	$(GO) test -race -short ./...
