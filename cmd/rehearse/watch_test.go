@@ -527,7 +527,7 @@ func TestAClockThatJumpsIsSaid(t *testing.T) {
 	for _, e := range w.said("note") {
 		notes += e.Text
 	}
-	assert.Contains(t, notes, "Nothing was looked at for 10m")
+	assert.Regexp(t, `Nothing was looked at for \d+m; what came meanwhile is judged now`, notes) // a look may come between
 	w.minutes(whole, good)
 	assert.Equal(t, 0, w.status(), "%v", w.all)
 	assert.Empty(t, w.said("left"))
