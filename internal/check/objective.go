@@ -22,6 +22,10 @@ type Service struct {
 	Answers       int64         // measured, over the whole time
 	Requests      int64
 	Failed        int64
+	// Own is the lower end of the 99th percentile, counted from when requests were really
+	// sent, and Late the longest that one was sent too late: what the machine that sends
+	// adds, the service has not to answer for.
+	Own, Late time.Duration
 }
 
 // Served is how users were served from a release time on.
@@ -101,4 +105,90 @@ func AnswersWithin(h *stage.History, d time.Duration) Finding {
 		return failed(check, "%s", seen)
 	}
 	return passed(check, "%s", seen)
+}
+
+// fewestForTail is how many answers are needed to say at most how high the 99th
+// percentile is, with 95 % confidence: with fewer, all of them may be below it
+// (1 - 0.99^n < 0.975).
+const fewestForTail = 368
+
+// ServedBetween is how users were served in [from, to), as a whole: all of it is one
+// stretch. Every request must be one.
+func ServedBetween(h *stage.History, from, to time.Duration) (s Service) {
+	var all, own stage.Latencies
+	for e := range h.All(stage.Served) {
+		t := e.Traffic
+		if t.From < from || t.From >= to {
+			continue
+		}
+		s.Requests += t.Requests
+		s.Failed += t.Failed
+		s.Late = max(s.Late, t.Late)
+		all = append(all, t.Latencies...)
+		for _, l := range t.Latencies {
+			own = append(own, stage.LatencyCount{Took: max(l.Took-t.Late, 0), N: l.N})
+		}
+	}
+	all, own = all.Add(nil), own.Add(nil)
+	s.At, s.Answers = to, all.Total()
+	_, s.P50, _ = quantile(all, 0.50)
+	s.Low, s.P99, s.Top = quantile(all, 0.99)
+	s.Own, _, _ = quantile(own, 0.99)
+	if s.Answers < fewestForTail {
+		s.Top = math.MaxInt64
+	}
+	return s
+}
+
+// A Standing is what can be said of an objective under one load. It is a closed set.
+type Standing int
+
+const (
+	Kept   Standing = iota // with 95 % confidence
+	Over                   // with 95 % confidence
+	Unsure                 // too few answers to tell, or too near to it
+	Unmade                 // the machine that sends could not make the load
+)
+
+// String is the standing as tables have it.
+func (s Standing) String() string {
+	switch s {
+	case Kept:
+		return "kept"
+	case Over:
+		return "over"
+	case Unsure:
+		return "unsure"
+	case Unmade:
+		return "not made"
+	}
+	panic(fmt.Sprintf("unknown standing %d", int(s)))
+}
+
+// lateMatters is the share of the objective that a request may be sent late, unless that
+// could have decided.
+const lateMatters = 10
+
+// Stands says whether the objective was kept, of which so many requests were due, and
+// what was seen that says so. Late requests look like slow answers: where the objective is
+// kept all the same, it is kept; where answers are too slow even from when they were sent,
+// it is not; in between nothing can be said.
+func (s Service) Stands(o stage.Objective, due float64) (Standing, string) {
+	low, is, top := s.Errors()
+	slow := o.P99 > 0 && s.Own > o.P99
+	fast := o.P99 <= 0 || s.Top <= o.P99
+	right := o.Errors <= 0 || top <= o.Errors
+	switch {
+	case s.Requests > 0 && o.Errors > 0 && low > o.Errors:
+		return Over, fmt.Sprintf("%.3g %% of the requests failed (at least %.3g %%), more than %g %%", is, low, o.Errors)
+	case slow:
+		return Over, fmt.Sprintf("99 %% of the answers came within %s (at least %s), later than %s", tenths(s.P99), tenths(s.Low), o.P99)
+	case float64(s.Requests) < due:
+		return Unmade, fmt.Sprintf("%d requests were sent of at least %.0f that were due", s.Requests, due)
+	case fast && right:
+		return Kept, ""
+	case o.P99 > 0 && s.Late > o.P99/lateMatters:
+		return Unmade, fmt.Sprintf("requests were sent up to %s late, which may be why 99 %% of the answers came within %s only", tenths(s.Late), tenths(s.P99))
+	}
+	return Unsure, fmt.Sprintf("%d answers are too few to tell, this near to the objective", s.Answers)
 }
