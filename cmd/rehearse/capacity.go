@@ -193,10 +193,17 @@ func (s *capacitySayer) one(ctx context.Context, name string, found map[string]*
 	return steps.ExitBroken, nil
 }
 
-const capacityRow = "%s %8s %9s %9s %19s %7s"
+// row prints a line of the table, the first column to the left, the others to the right.
+func (s *capacitySayer) row(first string, others ...string) {
+	line := lang.Pad(first, 10)
+	for i, cell := range others {
+		line += strings.Repeat(" ", max(1, []int{9, 10, 10, 20, 8}[i]-lang.Columns(cell))) + cell
+	}
+	s.view.Line("%s", line)
+}
 
 func (s *capacitySayer) head(name string) {
-	s.view.Line(capacityRow, lang.Pad(s.lang.Text(name), 10), s.lang.Text("load"), "p50", "p99", s.lang.Text("95 % between"), s.lang.Text("errors"))
+	s.row(s.lang.Text(name), s.lang.Text("load"), "p50", "p99", s.lang.Text("95 % between"), s.lang.Text("errors"))
 }
 
 // step prints a load that was held.
@@ -208,7 +215,7 @@ func (s *capacitySayer) step(st capacity.Step) {
 		return d.Round(100 * time.Microsecond).String()
 	}
 	_, failed, _ := st.Served.Errors()
-	s.view.Line(capacityRow, lang.Pad(s.lang.Text(st.Standing.String()), 10), fmt.Sprintf("%.4g/s", st.Rate), ms(st.Served.P50), ms(st.Served.P99),
+	s.row(s.lang.Text(st.Standing.String()), fmt.Sprintf("%.4g/s", st.Rate), ms(st.Served.P50), ms(st.Served.P99),
 		ms(st.Served.Low)+" "+fmt.Sprintf("%9s", ms(st.Served.Top)), fmt.Sprintf("%.2f %%", failed))
 	if st.Why != "" {
 		s.view.Line("  %s", s.lang.Text(st.Why))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -111,4 +112,36 @@ func shopFolder(t *testing.T) string {
 	dir := folder(t, "../../fixtures")
 	require.NoError(t, os.CopyFS(filepath.Join(filepath.Dir(dir), "features"), os.DirFS("../../features")))
 	return dir
+}
+
+func TestCapacityIsSaidInTheReadersLanguage(t *testing.T) {
+	t.Setenv("LC_ALL", "ja_JP.UTF-8")
+	out, status := run(t, nil, "capacity", "v2", "--file", shopFile, "--stage", "sim", "--require", "100x")
+	assert.Equal(t, 1, status, out)
+	for _, want := range []string{"模擬           負荷", "達成          200/s", "超過         6400/s", "v1 が退く間も毎秒4530件まで目標を保つ。普段の毎秒200件の22.6倍", "余力不足: 普段の100倍、毎秒20000件が必要である", "限界は毎秒4530件から4940件の間にある"} {
+		assert.Contains(t, out, want)
+	}
+}
+
+func TestCapacityWritesEveryStep(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "capacity.json")
+	out, status := run(t, nil, "capacity", "v2", "--file", shopFile, "--stage", "sim", "--json", file)
+	require.Equal(t, 0, status, out)
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var all map[string]struct {
+		Kept, Broke float64
+		Steps       []struct {
+			Rate     float64
+			Standing string
+			Requests int64
+		}
+	}
+	require.NoError(t, json.Unmarshal(data, &all))
+	require.NotEmpty(t, all["simulated"].Steps)
+	assert.Less(t, all["simulated"].Kept, all["simulated"].Broke)
+	for _, s := range all["simulated"].Steps {
+		assert.InEpsilon(t, 10*s.Rate, s.Requests, 0.1, "ten seconds of it")
+		assert.Equal(t, s.Rate <= all["simulated"].Kept, s.Standing == "kept")
+	}
 }

@@ -107,7 +107,7 @@ func (d *Drill) Step(ctx context.Context, rate float64, length time.Duration, o 
 		step.Served = check.ServedBetween(h, from, until)
 		step.Due = atLeast(rate * (until - from).Seconds())
 		step.Standing, step.Why = step.Served.Stands(o, step.Due)
-		if step.Standing != check.Unsure {
+		if step.Standing == check.Kept || step.Standing == check.Over {
 			break
 		}
 	}

@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -93,4 +94,28 @@ func TestHowAnObjectiveStands(t *testing.T) {
 		assert.Contains(t, why, c.says, name)
 	}
 	assert.Zero(t, check.ServedBetween(seen(2000, 0, 3*ms, 20*ms, 0), time.Second, time.Minute).Requests, "what was before does not count")
+}
+
+// TestManyStretchesAreNotHeldAgainstAnObjectiveOneByOne: of 500 stretches whose 99th
+// percentile is all the same, some look bad by chance.
+func TestManyStretchesAreNotHeldAgainstAnObjectiveOneByOne(t *testing.T) {
+	chance := rand.New(rand.NewPCG(3, 4))
+	now := time.Duration(0)
+	h := stage.NewHistory(func() time.Duration { return now }, nil)
+	h.Record(stage.Event{Kind: stage.Confirmed})
+	for range 500 {
+		now += time.Second
+		slow := int64(0)
+		for range 300 {
+			if chance.Float64() < 0.009 {
+				slow++
+			}
+		}
+		h.Record(stage.Event{Kind: stage.Served, Version: "v2", Traffic: &stage.Traffic{From: now - time.Second, To: now, Requests: 300,
+			Latencies: stage.LatenciesOf([]stage.LatencyCount{{Took: 10 * time.Millisecond, N: 300 - slow}, {Took: time.Second, N: slow}})}})
+	}
+	f := check.AnswersWithin(h, 300*time.Millisecond)
+	assert.Equal(t, check.Passed, f.Verdict, f.Detail)
+	s := check.Served(h, 0)
+	assert.Empty(t, s.Breaks(stage.Objective{P99: 300 * time.Millisecond}))
 }
