@@ -489,7 +489,7 @@ func TestTrafficSchedule(t *testing.T) {
 func TestARateIsSetAnewWithoutATrace(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := &trafficSchedule{rate: rapid.Float64Range(0.5, 500).Draw(t, "rate"), began: clock.Wall()}
-		elapsed, rate := time.Duration(0), s.rate
+		elapsed := time.Duration(0)
 		for range rapid.IntRange(1, 5).Draw(t, "changes") {
 			elapsed += time.Duration(rapid.Int64Range(0, int64(20*time.Second)).Draw(t, "passed"))
 			sent := uint64(0)
@@ -501,7 +501,7 @@ func TestARateIsSetAnewWithoutATrace(t *testing.T) {
 			for n := range sent + 1 {
 				before = append(before, s.due(n))
 			}
-			rate = rapid.Float64Range(0.5, 500).Draw(t, "new rate")
+			rate := rapid.Float64Range(0.5, 500).Draw(t, "new rate")
 			s.load(rate, elapsed)
 			for n, due := range before {
 				require.Equal(t, due, s.due(uint64(n)), "what was due, or is waited for, stays so")
