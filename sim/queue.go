@@ -18,17 +18,18 @@ func (s *Stage) kinds(v *version) []kindManner {
 	}
 	n := float64(v.serving())
 	rate := s.Traffic.Rate * v.share / 100
-	type class struct {
+	if m.slow == 0 && m.uneven == 0 {
+		if w := s.waits(v, rate/n); len(w) > len(alone) {
+			return mixed(m.kinds, w)
+		}
+		return m.kinds
+	}
+	first := max(float64(m.uneven), 1) / (max(float64(m.uneven), 1) + n - 1) // the share of the first replica
+	var more []delay
+	for _, class := range []struct {
 		share, replicas float64
 		by              time.Duration
-	}
-	classes := []class{{share: 1, replicas: n}}
-	if m.slow > 0 || m.uneven > 0 {
-		first := max(float64(m.uneven), 1) / (max(float64(m.uneven), 1) + n - 1) // the share of the first replica
-		classes = []class{{first, 1, m.slow}, {1 - first, n - 1, 0}}
-	}
-	var more []delay
-	for _, class := range classes {
+	}{{first, 1, m.slow}, {1 - first, n - 1, 0}} {
 		if class.replicas == 0 {
 			continue
 		}
@@ -36,9 +37,14 @@ func (s *Stage) kinds(v *version) []kindManner {
 			more = append(more, delay{class.share * w.share, class.by + w.by})
 		}
 	}
-	kinds := slices.Clone(m.kinds)
+	return mixed(m.kinds, more)
+}
+
+// mixed is kinds with longer answers.
+func mixed(kinds []kindManner, by []delay) []kindManner {
+	kinds = slices.Clone(kinds)
 	for i := range kinds {
-		kinds[i].mix(more)
+		kinds[i].mix(by)
 	}
 	return kinds
 }
@@ -46,7 +52,7 @@ func (s *Stage) kinds(v *version) []kindManner {
 // waits is how long requests wait at a replica of v that gets rate of them per second.
 func (s *Stage) waits(v *version, rate float64) []delay {
 	if !v.limited {
-		return []delay{{1, 0}}
+		return alone
 	}
 	return waiting(rate, v.places, s.patience())
 }
@@ -57,6 +63,13 @@ var tails = [...]struct{ share, quantile float64 }{
 	{0.300, 0.150}, {0.200, 0.400}, {0.150, 0.575}, {0.120, 0.710}, {0.080, 0.810}, {0.060, 0.880},
 	{0.040, 0.930}, {0.025, 0.9625}, {0.015, 0.9825}, {0.006, 0.993}, {0.003, 0.9975}, {0.001, 0.9995},
 }
+
+// neverWaits is the share of requests below which it is taken that none waits, which is
+// what most releases are like, and costs nothing then.
+const neverWaits = 1e-6
+
+// alone is how long requests wait that no other is in the way of.
+var alone = []delay{{share: 1}}
 
 // waiting is how long requests wait that come at random, rate per second, to a replica
 // with so many places, where one that has waited for patience leaves: the stationary
@@ -88,10 +101,10 @@ func waiting(rate float64, p stage.Places, patience time.Duration) []delay {
 		inside = (scale - end) / theta
 	}
 	stay, leave, none := rate*inside, rate*end/(float64(c)*mu), free*scale
-	if math.IsInf(free, 1) { // so little load that no number says how little
-		return []delay{{share: 1}}
-	}
 	sum := none + stay + leave
+	if math.IsInf(free, 1) || (stay+leave)/sum < neverWaits {
+		return alone
+	}
 	delays := []delay{{share: none / sum}}
 	for _, t := range tails {
 		delays = append(delays, delay{t.share * stay / sum, truncated(t.quantile, theta, tau)})

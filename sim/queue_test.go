@@ -16,6 +16,9 @@ import (
 // figures are the mean wait of those that wait to the end, the share that find a place
 // free, and the share that leave.
 func figures(delays []delay) (mean time.Duration, free, leave float64) {
+	if len(delays) == 1 {
+		return 0, 1, 0 // nobody waits
+	}
 	for _, d := range delays[:len(delays)-1] {
 		mean += time.Duration(d.share * float64(d.by))
 	}
