@@ -19,7 +19,6 @@ import (
 	"rehearsal/internal/clock"
 	"rehearsal/internal/containers"
 	"rehearsal/internal/lang"
-	"rehearsal/internal/report"
 	"rehearsal/steps"
 )
 
@@ -54,11 +53,8 @@ not make the load that would tell, or nothing tells what the simulated service b
 			if err != nil {
 				return err
 			}
-			out := c.OutOrStdout()
-			live, cols := terminal(out)
-			view := report.NewView(out, live, cols)
-			defer view.Close()
-			r.Progress = func(line string) { view.Line("%s", line) }
+			s := &capacitySayer{c.OutOrStdout(), lang.Of(os.Getenv), run, times}
+			r.Progress = s.line
 			r.Engine = func(ctx context.Context) (*containers.Engine, error) { return engine(ctx, r.Progress) }
 			if len(args) == 1 {
 				run.Version = args[0]
@@ -67,7 +63,6 @@ not make the load that would tell, or nothing tells what the simulated service b
 			if err := run.Aim(); err != nil {
 				return err
 			}
-			s := &capacitySayer{view, lang.Of(os.Getenv), run, times}
 			status, err := s.run(c.Context(), r.Stages, asJSON)
 			if err == nil && status != steps.ExitVerified {
 				err = exitStatus(status)
@@ -102,14 +97,23 @@ func parseTimes(text string) (float64, error) {
 
 // A capacitySayer runs on one stage after the other and says what is found.
 type capacitySayer struct {
-	view    *report.View
+	out     io.Writer
 	lang    lang.Lang
 	order   *steps.CapacityRun
 	require float64
 }
 
 func (s *capacitySayer) say(format string, args ...any) {
-	s.view.Line("%s", s.lang.Sprintf(format, args...))
+	s.line(s.lang.Sprintf(format, args...))
+}
+
+// line prints a line: broken where it is for people to read, whole where CI keeps it.
+func (s *capacitySayer) line(text string) {
+	text = lang.Clean(text)
+	if f, ok := s.out.(*os.File); ok && isTerminal(f) {
+		text = strings.Join(lang.Wrap(text, "  ", 80), "\n")
+	}
+	fmt.Fprintln(s.out, text)
 }
 
 func (s *capacitySayer) run(ctx context.Context, stages []string, asJSON string) (int, error) {
@@ -199,7 +203,7 @@ func (s *capacitySayer) row(first string, others ...string) {
 	for i, cell := range others {
 		line += strings.Repeat(" ", max(1, []int{9, 10, 10, 20, 8}[i]-lang.Columns(cell))) + cell
 	}
-	s.view.Line("%s", line)
+	s.line(line)
 }
 
 func (s *capacitySayer) head(name string) {
@@ -218,7 +222,7 @@ func (s *capacitySayer) step(st capacity.Step) {
 	s.row(s.lang.Text(st.Standing.String()), fmt.Sprintf("%.4g/s", st.Rate), ms(st.Served.P50), ms(st.Served.P99),
 		ms(st.Served.Low)+" "+fmt.Sprintf("%9s", ms(st.Served.Top)), fmt.Sprintf("%.2f %%", failed))
 	if st.Why != "" {
-		s.view.Line("  %s", s.lang.Text(st.Why))
+		s.line("  " + s.lang.Text(st.Why))
 	}
 }
 
@@ -276,7 +280,7 @@ func (s *capacitySayer) suggest(r *capacity.Result) {
 		return
 	}
 	s.say("A request took %s of CPU of %s: for the simulated stage, write", each.Round(10*time.Microsecond).String(), s.order.Version)
-	s.view.Line("  versions: {%s: {capacity: {cpu: %s}}}", s.order.Version, each.Round(10*time.Microsecond))
+	s.line(fmt.Sprintf("  versions: {%s: {capacity: {cpu: %s}}}", s.order.Version, each.Round(10*time.Microsecond)))
 }
 
 // writeSteps writes everything that was held, by stage.
