@@ -17,6 +17,15 @@ Feature: A release has room enough while it goes on
       And no request failed
       And 99% of the answers come within 300 milliseconds all through
 
+  Rule: The replicas that are left bear the load while one version drains
+
+    @thorough
+    Scenario: The old version drains at half as much again as on any other day
+      Given each replica has 50% of a core
+      When "v1" drains and "v2" takes over at 300 requests per second, as the "blue-green" plan says
+      Then p99 stays under 300 ms and at most 1% of the requests fail
+      And no acknowledged order is lost or doubled
+
   Rule: A balancer that is not fair is noticed only where a replica is full
 
     @thorough

@@ -129,7 +129,10 @@ func check(s *stage.Setup) error {
 		want(d >= 0, "simulation: %v: a time cannot be below 0", d)
 	}
 	want(a.P99 == 0 || a.P99 >= a.Median, "simulation: the 99th percentile of the latency, %v, is below its median, %v", a.P99, a.Median)
-	want(a.Concurrency >= 0, "simulation: a replica that answers %d requests at once: want 1 or more, or 0 for as many as come", a.Concurrency)
+	if err := a.Capacity.Check(); err != nil {
+		wrong = append(wrong, fmt.Errorf("simulation: %w", err))
+	}
+	want(s.CPUs >= 0, "a limit of %g CPUs: want more than 0, or 0 for none", s.CPUs)
 	want(s.Zones >= 0 && s.Zones <= 26, "%d zones: want 1 to 26, or 0 for %d", s.Zones, stage.DefaultZones)
 	want(a.ErrorLogs >= 0 && a.Memory >= 0, "simulation: memory and error logs cannot be below 0")
 	want(s.MemoryLimit == 0 || a.Memory < s.MemoryLimit, "simulation: a replica uses %d bytes, its memory limit is %d", a.Memory, s.MemoryLimit)
@@ -152,6 +155,9 @@ func checkVersion(s *stage.Setup, v stage.Version) error {
 		return fmt.Errorf("version %q: %d replicas: want 1 or more, or 0 for as many as the service has; Retire ends a version", v.Name, v.Replicas)
 	}
 	var wrong []error
+	if err := s.CapacityOf(v).Check(); err != nil {
+		wrong = append(wrong, fmt.Errorf("version %q: %w", v.Name, err))
+	}
 	for _, f := range ownFailures(v) {
 		if err := checkFailure(s, f); err != nil {
 			wrong = append(wrong, fmt.Errorf("version %q: simulated: %w", v.Name, err))

@@ -4,18 +4,26 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"rehearsal/internal/stage"
 )
 
 // kinds is how v answers each kind of request at its present load: its manner, and the
-// time that a request waits until a replica has a hand free. The balancer gives every
+// time that a request waits until a replica has a place free. The balancer gives every
 // replica the same share, unless it is uneven.
 func (s *Stage) kinds(v *version) []kindManner {
 	m := &v.manner
-	if s.Model.Concurrency == 0 && m.slow == 0 {
+	if !v.limited && m.slow == 0 {
 		return m.kinds
 	}
 	n := float64(v.serving())
 	rate := s.Traffic.Rate * v.share / 100
+	if m.slow == 0 && m.uneven == 0 {
+		if w := s.waits(v, rate/n); len(w) > len(alone) {
+			return mixed(m.kinds, w)
+		}
+		return m.kinds
+	}
 	first := max(float64(m.uneven), 1) / (max(float64(m.uneven), 1) + n - 1) // the share of the first replica
 	var more []delay
 	for _, class := range []struct {
@@ -25,65 +33,99 @@ func (s *Stage) kinds(v *version) []kindManner {
 		if class.replicas == 0 {
 			continue
 		}
-		for _, w := range s.waits(rate * class.share / class.replicas) {
+		for _, w := range s.waits(v, rate*class.share/class.replicas) {
 			more = append(more, delay{class.share * w.share, class.by + w.by})
 		}
 	}
-	kinds := slices.Clone(m.kinds)
+	return mixed(m.kinds, more)
+}
+
+// mixed is kinds with longer answers.
+func mixed(kinds []kindManner, by []delay) []kindManner {
+	kinds = slices.Clone(kinds)
 	for i := range kinds {
-		kinds[i].mix(more)
+		kinds[i].mix(by)
 	}
 	return kinds
 }
 
-// waits is how long requests wait at a replica that gets rate of them per second.
+// waits is how long requests wait at a replica of v that gets rate of them per second.
+func (s *Stage) waits(v *version, rate float64) []delay {
+	if !v.limited {
+		return alone
+	}
+	return waiting(rate, v.places, s.patience())
+}
+
+// tails cuts the distribution of waits into pieces, finer at the slow end, so that a
+// 99.9th percentile can be seen: how likely each is, and the quantile in its middle.
+var tails = [...]struct{ share, quantile float64 }{
+	{0.300, 0.150}, {0.200, 0.400}, {0.150, 0.575}, {0.120, 0.710}, {0.080, 0.810}, {0.060, 0.880},
+	{0.040, 0.930}, {0.025, 0.9625}, {0.015, 0.9825}, {0.006, 0.993}, {0.003, 0.9975}, {0.001, 0.9995},
+}
+
+// neverWaits is the share of requests below which it is taken that none waits, which is
+// what most releases are like, and costs nothing then.
+const neverWaits = 1e-6
+
+// alone is how long requests wait that no other is in the way of.
+var alone = []delay{{share: 1}}
+
+// waiting is how long requests wait that come at random, rate per second, to a replica
+// with so many places, where one that has waited for patience leaves: the stationary
+// wait of the queue M/M/c with deterministic patience (Barrer, "Queuing with impatient
+// customers and ordered service", 1957; as a whole in Baccelli and Hébuterne, "On queues
+// with impatient customers", 1981).
 //
-// A replica is an M/M/c queue: c requests are answered at once, the others wait in order.
-// The share that waits is Erlang's C formula (Erlang, "Solution of some problems in the
-// theory of probabilities", 1917), and the wait of these is exponential, with the rate
-// c/S - rate, where S is the mean time of an answer (Kleinrock, "Queueing Systems" I, 3.8).
-// With more than c/S nothing is steady: the queue grows until requests wait longer than
-// users do. Then as many are answered as can be, after half of the users' patience in
-// the middle of it, and the others never.
-func (s *Stage) waits(rate float64) []delay {
-	c := s.Model.Concurrency
-	if c == 0 {
-		return []delay{{1, 0}}
+// Below patience the density of the wait is proportional to exp(-(cμ-λ)x), for an
+// overload too, where it rises; the chance to find a free place is Erlang's. Stationary
+// means as if the load had always been so: an overload of a second looks as one that
+// stays.
+func waiting(rate float64, p stage.Places, patience time.Duration) []delay {
+	c, mu, tau := p.Number, 1/p.Service.Seconds(), patience.Seconds()
+	offered := rate / mu
+	// free is the chance of fewer than c requests over that of exactly c-1: 1/B(c-1), by
+	// the recursion of Erlang's B.
+	free := 1.0
+	for k := 1; k < c; k++ {
+		free = 1 + float64(k)/offered*free
 	}
-	mean := s.answers.mean()
-	load := rate * mean / float64(c) // of each hand
-	if load >= 1 {
-		return []delay{{1 / load, s.patience() / 2}, {1 - 1/load, s.patience()}}
+	theta := float64(c)*mu - rate
+	// All is scaled by exp(θτ) where θ is below 0, so that nothing overflows.
+	scale, end := 1.0, math.Exp(-theta*tau)
+	if theta < 0 {
+		scale, end = math.Exp(theta*tau), 1
 	}
-	waiting := erlangC(c, rate*mean)
-	out := []delay{{1 - waiting, 0}}
-	for _, part := range waitParts {
-		by := time.Duration(part.middle / (float64(c)/mean - rate) * float64(time.Second)).Round(10 * time.Microsecond)
-		out = append(out, delay{waiting * part.share, by})
+	inside := tau
+	if math.Abs(theta*tau) > 1e-9 {
+		inside = (scale - end) / theta
 	}
-	return out
+	stay, leave, none := rate*inside, rate*end/(float64(c)*mu), free*scale
+	sum := none + stay + leave
+	if math.IsInf(free, 1) || (stay+leave)/sum < neverWaits {
+		return alone
+	}
+	delays := []delay{{share: none / sum}}
+	for _, t := range tails {
+		delays = append(delays, delay{t.share * stay / sum, truncated(t.quantile, theta, tau)})
+	}
+	return append(delays, delay{leave / sum, patience})
 }
 
-// waitParts is the exponential distribution cut into pieces: how likely each is, and the
-// quantile of its middle.
-var waitParts = func() (all []struct{ share, middle float64 }) {
-	from := 0.0
-	for _, to := range []float64{0.5, 0.8, 0.92, 0.97, 0.99, 0.997, 1} {
-		all = append(all, struct{ share, middle float64 }{to - from, -math.Log(1 - (from+to)/2)})
-		from = to
+// truncated is the quantile of a wait whose density on (0, tau) is proportional to
+// exp(-theta x).
+func truncated(quantile, theta, tau float64) time.Duration {
+	x := quantile * tau
+	switch {
+	case theta*tau > 1e-9:
+		x = -math.Log1p(quantile*math.Expm1(-theta*tau)) / theta
+	case theta*tau < -1e-9: // its mirror image
+		x = tau + math.Log1p((1-quantile)*math.Expm1(theta*tau))/-theta
 	}
-	return all
-}()
-
-// erlangC is the share of requests that wait where offered of them are answered on
-// average, by c at most: offered < c.
-func erlangC(c int, offered float64) float64 {
-	b := 1.0 // Erlang's B formula, one hand after the other
-	for n := 1; n <= c; n++ {
-		b = offered * b / (float64(n) + offered*b)
-	}
-	return b / (1 - offered/float64(c)*(1-b))
+	return time.Duration(x * float64(time.Second)).Round(time.Microsecond)
 }
 
-// mean is the mean of the latency, in seconds: of a log-normal distribution.
-func (l *latency) mean() float64 { return math.Exp(l.mu + l.sigma*l.sigma/2) }
+// mean is the mean of the latency: of a log-normal distribution.
+func (l *latency) mean() time.Duration {
+	return time.Duration(math.Exp(l.mu+l.sigma*l.sigma/2) * float64(time.Second))
+}

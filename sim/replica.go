@@ -17,6 +17,8 @@ type version struct {
 	share    float64       // percent of the traffic
 	exposed  bool          // it has taken traffic
 	gone     bool          // it was retired
+	places   stage.Places  // of each replica
+	limited  bool          // by its places
 	numbered int           // how many numbers its replicas were given
 	memory   int           // counts the plans for when memory runs out; older ones are void
 	full     time.Duration // when the last of them has it run out

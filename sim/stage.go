@@ -125,6 +125,7 @@ func (s *Stage) Deploy(ctx context.Context, v stage.Version) error {
 func (s *Stage) respecify(d *version, v stage.Version) {
 	old := d.own
 	d.spec, d.own = v, nil
+	d.places, d.limited = s.CapacityOf(v).Places(s.CPUs, s.answers.mean())
 	for _, f := range ownFailures(v) {
 		p := &present{Failure: f}
 		if i := slices.IndexFunc(old, func(o *present) bool { return o.Failure == f }); i >= 0 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rehearsal/internal/alarm"
+	"rehearsal/internal/capacity"
 	"rehearsal/internal/check"
 	"rehearsal/internal/release"
 	"rehearsal/internal/stage"
@@ -32,9 +33,10 @@ type World struct {
 	pushed     push
 	released   string // the version of the When
 	outcome    *release.Outcome
-	before     []Checked // of the When that checks a version
-	asked      *asking   // of the last When that asks something
-	prepared   bool      // what the Givens break is broken
+	before     []Checked      // of the When that checks a version
+	asked      *asking        // of the last When that asks something
+	prepared   bool           // what the Givens break is broken
+	overtaken  *capacity.Step // of the When in which one version drains under a load
 	undetected bool
 	audited    bool
 	over       bool // the scenario has ended

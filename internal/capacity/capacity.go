@@ -1,10 +1,10 @@
-// Package capacity finds the highest load at which a release keeps its objective: the
-// plan is carried out, with short bakes, under one load after the other, while the old
-// version drains and the new one takes over, on whatever stage is raised for it.
+// Package capacity finds the highest load at which a plan keeps its objective at the
+// moment of a release when the fewest replicas serve: while one version drains and the
+// other takes over, on whatever stage it is given.
 //
-// The load is doubled until the objective is broken (or halved until it is kept), and
-// then the interval is halved. A load that the machine cannot make is no verdict: then
-// the highest load that was kept is a lower bound.
+// step.go holds that moment under one load and judges it (internal/check has the
+// statistics). Here the load is doubled until the objective is broken, or halved until it
+// is kept, and then the interval is halved. where.go says what was used up.
 package capacity
 
 import (
@@ -22,75 +22,94 @@ import (
 
 // Options say what is looked for, and where.
 type Options struct {
-	// Raise raises a stage whose users send rate requests per second.
-	Raise       func(ctx context.Context, rate float64) (stage.Stage, error)
+	Stage       stage.Stage // with nothing deployed; it must be a stage.Loader
+	Setup       *stage.Setup
 	Plan        *release.Plan
 	Stable, New stage.Version
 	Objective   stage.Objective
 	From        float64       // the first load, in requests per second
 	Most        float64       // no load above it is tried
 	Precision   float64       // the interval is halved until it is that share of its lower end: 0.1
-	Hold        time.Duration // release time of each bake, and of the time before the release
+	Length      time.Duration // how long a load is held at least
 	Tell        func(Step)    // gets each step as it has ended; may be nil
-}
-
-// A Step is one load.
-type Step struct {
-	Rate   float64 // requests per second
-	Served check.Service
-	Broke  string // what of the objective was not kept; "" is nothing
-	// Lost says why nothing can be said of this load: the machine could not make it.
-	Lost error
 }
 
 // A Result is what was found.
 type Result struct {
 	Steps []Step // in the order in which they were tried
-	// Kept is the highest load that was kept, and Broke the lowest that was not; 0 is none.
+	// Kept is the highest load that was kept each time, and Broke the lowest that was
+	// not; 0 is none.
 	Kept, Broke float64
 	// Bound says why the limit was not found: "" where it was.
 	Bound string
 }
 
-// Find looks for the limit. An error is one of raising or of the plan, not of a load.
+// confirmed is how often a load must be kept to be the highest: once may be chance, or a
+// quiet moment of the machine.
+const confirmed = 2
+
+// mostSteps is where looking ends whatever was found.
+const mostSteps = 40
+
+// Find looks for the limit. An error is one of the stage or of the input, not of a load.
 func Find(ctx context.Context, o Options) (*Result, error) {
 	switch {
 	case o.Objective.P99 <= 0 && o.Objective.Errors <= 0:
 		return nil, errors.New("there is no objective: say in rehearsal.yaml, or by flags, within what time 99 % of the answers must come and how many may fail")
-	case !(o.From > 0 && o.Most >= o.From):
+	case !(o.From > 0 && o.Most >= o.From) || math.IsInf(o.Most, 1):
 		return nil, fmt.Errorf("a first load of %g and a highest of %g requests per second: want more than 0, and the first at most the highest", o.From, o.Most)
 	case !(o.Precision >= 0.01 && o.Precision <= 1):
 		return nil, fmt.Errorf("a precision of %g: want 0.01 to 1", o.Precision)
-	case o.Hold <= 0:
-		return nil, fmt.Errorf("each load is held for %v: want more than 0", o.Hold)
+	case o.Length <= 0:
+		return nil, fmt.Errorf("each load is held for %v: want more than 0", o.Length)
+	}
+	d, err := newDrill(ctx, o.Stage, o.Setup, o.Plan, o.Stable, o.New)
+	if err != nil {
+		return nil, err
 	}
 	r := &Result{}
-	for rate := o.From; rate > 0; rate = r.next(o) {
-		step, err := o.try(ctx, rate)
+	for rate := o.From; rate > 0 && len(r.Steps) < mostSteps; rate = r.next(o) {
+		step, err := d.Step(ctx, rate, o.Length, o.Objective)
 		if err != nil {
-			return r, err
+			return r, fmt.Errorf("at %s: %w", perSecond(rate), err)
 		}
-		r.Steps = append(r.Steps, step)
+		r.take(step)
 		if o.Tell != nil {
 			o.Tell(step)
 		}
-		switch {
-		case step.Lost != nil:
-			r.Bound = fmt.Sprintf("%g requests per second could not be made on this machine: %v", rate, step.Lost)
-			return r, nil //nolint:nilerr // it is no error: that this load cannot be made is what was found
-		case step.Broke == "":
-			r.Kept = max(r.Kept, rate)
-		case r.Broke == 0 || rate < r.Broke:
-			r.Broke = rate
+		if step.Standing == check.Unmade {
+			r.Bound = fmt.Sprintf("%s could not be made on this machine: %s", perSecond(rate), step.Why)
+			return r, nil
 		}
 	}
 	switch {
+	case r.Kept == 0 && r.Broke > 0:
+		r.Bound = fmt.Sprintf("even %s were not kept", perSecond(r.Broke))
 	case r.Kept == 0:
-		r.Bound = fmt.Sprintf("even %g requests per second were not kept", r.Broke)
+		r.Bound = fmt.Sprintf("no load could be told to be kept: hold each for longer (%v were not enough), or want less", o.Length)
+	case r.Broke == 0 && r.Kept >= o.Most:
+		r.Bound = fmt.Sprintf("%s, the highest load that was to be tried, are kept", perSecond(r.Kept))
 	case r.Broke == 0:
-		r.Bound = fmt.Sprintf("%g requests per second, the highest load that was to be tried, are kept", r.Kept)
+		r.Bound = "no load could be told to be too much"
 	}
 	return r, nil
+}
+
+// take adds a step to what is known.
+func (r *Result) take(step Step) {
+	r.Steps = append(r.Steps, step)
+	r.Kept, r.Broke = 0, 0
+	for _, s := range r.Steps {
+		if s.Standing == check.Over && (r.Broke == 0 || s.Rate < r.Broke) {
+			r.Broke = s.Rate
+		}
+	}
+	for _, s := range r.Steps {
+		kept := !slices.ContainsFunc(r.Steps, func(o Step) bool { return o.Rate == s.Rate && o.Standing != check.Kept })
+		if kept && (r.Broke == 0 || s.Rate < r.Broke) {
+			r.Kept = max(r.Kept, s.Rate)
+		}
+	}
 }
 
 // lowest is where looking for a load that is kept ends, as a share of the first.
@@ -98,87 +117,41 @@ const lowest = 1.0 / 64
 
 // next is the load to try next; 0 is none.
 func (r *Result) next(o Options) float64 {
-	tidy := func(rate float64) float64 { // two digits are enough, and are what people can read
-		unit := math.Pow(10, math.Floor(math.Log10(rate))-1)
-		return math.Round(rate/unit) * unit
+	above := math.Inf(1) // the lowest load above that is not known to be kept
+	for _, s := range r.Steps {
+		if s.Standing != check.Kept && s.Rate > r.Kept {
+			above = min(above, s.Rate)
+		}
 	}
-	next := 0.0
 	switch {
-	case r.Broke == 0:
-		next = min(2*r.Kept, o.Most)
 	case r.Kept == 0:
-		if next = tidy(r.Broke / 2); next < lowest*o.From {
-			return 0
+		if next := tidy(above / 2); next >= lowest*o.From {
+			return next
 		}
-	case (r.Broke-r.Kept)/r.Kept > o.Precision:
-		next = tidy((r.Kept + r.Broke) / 2)
-	}
-	if slices.ContainsFunc(r.Steps, func(s Step) bool { return s.Rate == next }) {
 		return 0
-	}
-	return next
-}
-
-// try carries the plan out under one load.
-func (o *Options) try(ctx context.Context, rate float64) (step Step, err error) {
-	step.Rate = rate
-	st, err := o.Raise(ctx, rate)
-	if err != nil {
-		return step, fmt.Errorf("raising the stage for %g requests per second: %w", rate, err)
-	}
-	defer func() {
-		if closed := st.Close(context.WithoutCancel(ctx)); closed != nil && step.Lost == nil {
-			err = errors.Join(err, closed)
+	case math.IsInf(above, 1) && r.Kept < o.Most:
+		return min(2*r.Kept, o.Most)
+	case (above-r.Kept)/r.Kept > o.Precision && !math.IsInf(above, 1):
+		if next := tidy(math.Sqrt(r.Kept * above)); next > r.Kept && next < above {
+			return next
 		}
-	}()
-	outcome, from, err := o.release(ctx, st)
-	switch {
-	case errors.Is(err, stage.ErrLost) && ctx.Err() == nil:
-		step.Lost = err
-		return step, nil
-	case err != nil:
-		return step, err
 	}
-	step.Served = check.Served(st.History(), from)
-	step.Broke = step.Served.Breaks(o.Objective)
-	if step.Broke == "" && outcome.Result != release.Released {
-		step.Broke = "the release was not carried through: " + outcome.Detail
+	times := 0
+	for _, s := range r.Steps {
+		if s.Rate == r.Kept {
+			times++
+		}
 	}
-	return step, nil
+	if times < confirmed {
+		return r.Kept
+	}
+	return 0
 }
 
-// release releases the new version. What counts is served from the moment that the stable
-// version is warm.
-func (o *Options) release(ctx context.Context, st stage.Stage) (out release.Outcome, from time.Duration, err error) {
-	if err := st.Deploy(ctx, o.Stable); err != nil {
-		return out, 0, err
-	}
-	if err := st.Shift(ctx, stage.Shares{o.Stable.Name: 100}); err != nil {
-		return out, 0, err
-	}
-	if _, err := st.Wait(ctx, o.Hold/2, nil); err != nil { // pools fill, caches too
-		return out, 0, err
-	}
-	from = st.History().Now()
-	if _, err := st.Wait(ctx, o.Hold, nil); err != nil {
-		return out, from, err
-	}
-	stable := o.Stable
-	out, err = release.Run(ctx, st, Short(o.Plan, o.Hold), release.Versions{Stable: &stable, New: o.New}, release.Options{})
-	return out, from, err
+// tidy is a load of three digits, which people can read.
+func tidy(rate float64) float64 {
+	unit := math.Pow(10, math.Floor(math.Log10(rate))-2)
+	return math.Round(rate/unit) * unit
 }
 
-// Short is the plan with bakes of at most hold, and nothing but the load to take it back:
-// alarms and checks are other questions. A version that stops passing its health check
-// under the load is taken back all the same.
-func Short(p *release.Plan, hold time.Duration) *release.Plan {
-	short := *p
-	short.Steps = slices.Clone(p.Steps)
-	for i := range short.Steps {
-		short.Steps[i].Bake = min(short.Steps[i].Bake, hold)
-	}
-	short.Every, short.Bake = min(p.Every, hold), min(p.Bake, hold)
-	short.Alarms, short.Checks, short.Window = nil, release.Checks{}, nil
-	short.Rollback.When = []release.Trigger{release.FailedHealth}
-	return &short
-}
+func perSecond(rate float64) string { return fmt.Sprintf("%.3g requests per second", rate) }

@@ -59,11 +59,14 @@ type Tolerance struct {
 	Detect  time.Duration
 	Restore time.Duration
 	Failed  float64 // percent of the requests
+	// Capacity is how far the highest load may be from the one that was predicted, in
+	// percent of that.
+	Capacity float64
 }
 
-// DefaultTolerance is one period of a one-minute alarm for times, and 2 % of the
-// requests.
-var DefaultTolerance = Tolerance{Detect: time.Minute, Restore: time.Minute, Failed: 2}
+// DefaultTolerance is one period of a one-minute alarm for times, 2 % of the requests,
+// and a quarter of the highest load: near it little load more is much time more.
+var DefaultTolerance = Tolerance{Detect: time.Minute, Restore: time.Minute, Failed: 2, Capacity: 25}
 
 // Compare lays what the simulation predicted beside what the containers did. Every
 // figure comes back, with a verdict.

@@ -22,20 +22,22 @@ type Service struct {
 	Answers       int64         // measured, over the whole time
 	Requests      int64
 	Failed        int64
+	// OwnLow and OwnTop are the interval where requests that were sent late count from when
+	// they were sent, at the earliest, and Late is the longest that one was: what the machine
+	// that sends adds, the service has not to answer for.
+	OwnLow, OwnTop, Late time.Duration
 }
 
-// Served is how users were served from a release time on.
+// Served is how users were served from a release time on. The lower end of the worst
+// stretch's interval holds for the worst of so many: each stretch has its part of the 5 %
+// (Bonferroni's correction), for of hundreds one looks bad by chance.
 func Served(h *stage.History, from time.Duration) (s Service) {
-	var window stage.Latencies
-	judge := func(at time.Duration) {
-		window = window.Add(nil)
-		low, p99, top := quantile(window, 0.99)
-		if low > s.Low || low == s.Low && p99 > s.P99 { // the surest, since chance is not to decide
-			_, p50, _ := quantile(window, 0.5)
-			s.At, s.P50, s.P99, s.Low, s.Top = at, p50, p99, low, top
-		}
-		window = nil
+	type stretch struct {
+		to time.Duration
+		stage.Latencies
 	}
+	var all []stretch
+	var window stage.Latencies
 	var n int64
 	for e := range h.All(stage.Served) {
 		t := e.Traffic
@@ -48,12 +50,20 @@ func Served(h *stage.History, from time.Duration) (s Service) {
 		more := t.Latencies.Total()
 		s.Answers += more
 		if n += more; n >= windowAnswers {
-			judge(t.To)
-			n = 0
+			all = append(all, stretch{t.To, window.Add(nil)})
+			window, n = nil, 0
 		}
 	}
-	if s.P99 == 0 && n > 0 { // too few for one stretch: better than nothing, and the interval says so
-		judge(h.Now())
+	if len(all) == 0 && n > 0 { // too few for one stretch: better than nothing, and the interval says so
+		all = append(all, stretch{h.Now(), window.Add(nil)})
+	}
+	for _, w := range all {
+		low := atLeast(w.Latencies, 0.99, 0.05/2/float64(len(all)))
+		_, p99, top := quantile(w.Latencies, 0.99)
+		if low > s.Low || low == s.Low && p99 > s.P99 { // the surest, since chance is not to decide
+			_, p50, _ := quantile(w.Latencies, 0.5)
+			s.At, s.P50, s.P99, s.Low, s.Top = w.to, p50, p99, low, top
+		}
 	}
 	return s
 }
@@ -101,4 +111,86 @@ func AnswersWithin(h *stage.History, d time.Duration) Finding {
 		return failed(check, "%s", seen)
 	}
 	return passed(check, "%s", seen)
+}
+
+// fewestForTail is how many answers are needed to say at most how high the 99th
+// percentile is, with 95 % confidence: with fewer, all of them may be below it
+// (1 - 0.99^n < 0.975).
+const fewestForTail = 368
+
+// ServedBetween is how users were served in [from, to), as a whole: all of it is one
+// stretch. Every request must be one.
+func ServedBetween(h *stage.History, from, to time.Duration) (s Service) {
+	var all, own stage.Latencies
+	for e := range h.All(stage.Served) {
+		t := e.Traffic
+		if t.From < from || t.From >= to {
+			continue
+		}
+		s.Requests += t.Requests
+		s.Failed += t.Failed
+		s.Late = max(s.Late, t.Late)
+		all = append(all, t.Latencies...)
+		for _, l := range t.Latencies {
+			own = append(own, stage.LatencyCount{Took: max(l.Took-t.Late, 0), N: l.N})
+		}
+	}
+	all, own = all.Add(nil), own.Add(nil)
+	s.At, s.Answers = to, all.Total()
+	_, s.P50, _ = quantile(all, 0.50)
+	s.Low, s.P99, s.Top = quantile(all, 0.99)
+	s.OwnLow, _, s.OwnTop = quantile(own, 0.99)
+	if s.Answers < fewestForTail {
+		s.Top, s.OwnTop = math.MaxInt64, math.MaxInt64
+	}
+	return s
+}
+
+// A Standing is what can be said of an objective under one load. It is a closed set.
+type Standing int
+
+const (
+	Kept   Standing = iota // with 95 % confidence
+	Over                   // with 95 % confidence
+	Unsure                 // too few answers to tell, or too near to it
+	Unmade                 // the machine that sends could not make the load
+)
+
+// String is the standing as tables have it.
+func (s Standing) String() string {
+	switch s {
+	case Kept:
+		return "kept"
+	case Over:
+		return "over"
+	case Unsure:
+		return "unsure"
+	case Unmade:
+		return "not made"
+	}
+	panic(fmt.Sprintf("unknown standing %d", int(s)))
+}
+
+// Stands says whether the objective was kept, of which so many requests were due, and
+// what was seen that says so. Late requests look like slow answers: where the objective is
+// kept all the same, it is kept; where answers are too slow even from when they were sent,
+// it is not; in between nothing can be said.
+func (s Service) Stands(o stage.Objective, due float64) (Standing, string) {
+	low, is, top := s.Errors()
+	slow := o.P99 > 0 && s.OwnLow > o.P99
+	fast := o.P99 <= 0 || s.Top <= o.P99
+	right := o.Errors <= 0 || top <= o.Errors
+	switch {
+	case s.Requests > 0 && o.Errors > 0 && low > o.Errors:
+		return Over, fmt.Sprintf("%.3g %% of the requests failed (at least %.3g %%), more than %g %%", is, low, o.Errors)
+	case slow:
+		return Over, fmt.Sprintf("99 %% of the answers came within %s (at least %s), later than %s", tenths(s.P99), tenths(s.Low), o.P99)
+	case float64(s.Requests) < due:
+		return Unmade, fmt.Sprintf("%d requests were sent of at least %.0f that were due", s.Requests, due)
+	case fast && right:
+		return Kept, ""
+	case right && s.OwnTop <= o.P99:
+		return Unmade, fmt.Sprintf("requests were sent up to %s late, which may be why 99 %% of the answers came within %s only", tenths(s.Late), tenths(s.P99))
+	}
+	return Unsure, fmt.Sprintf("%d answers are too few to tell, this near to the objective", s.Answers)
 }

@@ -140,3 +140,28 @@ func quantile(l stage.Latencies, p float64) (low, middle, high time.Duration) {
 	spread := z95 * math.Sqrt(n*p*(1-p))
 	return rank(n*p - spread), rank(n * p), rank(n*p + spread)
 }
+
+// atLeast is the time that the p-th quantile exceeds, but for a chance of alpha: that of
+// the highest rank which so many answers beyond the quantile reach, by the binomial
+// distribution itself, since far out its normal approximation is too short. It is 0 where
+// no rank is low enough.
+func atLeast(l stage.Latencies, p, alpha float64) time.Duration {
+	n := l.Total()
+	lgamma := func(k int64) float64 { v, _ := math.Lgamma(float64(k) + 1); return v }
+	chance := 0.0 // that at least k answers are beyond the quantile
+	mean := float64(n) * (1 - p)
+	k := min(n, int64(mean+12*math.Sqrt(mean)+40)) // more is as good as impossible
+	for ; k > 0; k-- {
+		chance += math.Exp(lgamma(n) - lgamma(k) - lgamma(n-k) + float64(k)*math.Log(1-p) + float64(n-k)*math.Log(p))
+		if chance > alpha {
+			break
+		}
+	}
+	seen := int64(0) // the answer that k+1 others are not below
+	for i := len(l) - 1; i >= 0; i-- {
+		if seen += l[i].N; seen >= k+1 {
+			return l[i].Took
+		}
+	}
+	return 0
+}

@@ -97,6 +97,7 @@ type serverStat struct {
 	Check    string // last finished check: "L7OK", "L4CON"; "" none yet
 	Detail   string // "L7STS 503", "L4CON Connection refused"
 	Sessions int    // requests under way, queued ones included
+	Served   int    // requests that it got so far
 }
 
 // servers asks for all servers, by "backend/server".
@@ -117,7 +118,7 @@ func parseServers(text string) (map[string]serverStat, error) {
 	for i, name := range rows[0] {
 		column[name] = i
 	}
-	for _, name := range []string{"pxname", "svname", "status", "check_status", "check_code", "last_chk", "scur", "qcur"} {
+	for _, name := range []string{"pxname", "svname", "status", "check_status", "check_code", "last_chk", "scur", "qcur", "stot"} {
 		if _, ok := column[name]; !ok {
 			return nil, fmt.Errorf("the balancer's statistics have no column %q", name)
 		}
@@ -136,6 +137,9 @@ func parseServers(text string) (map[string]serverStat, error) {
 				return nil, fmt.Errorf("the balancer's statistics: %s of %s: %w", name, field("svname"), err)
 			}
 			s.Sessions += n
+		}
+		if s.Served, err = strconv.Atoi(field("stot")); err != nil {
+			return nil, fmt.Errorf("the balancer's statistics: stot of %s: %w", field("svname"), err)
 		}
 		servers[field("pxname")+"/"+field("svname")] = s
 	}

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -108,14 +107,21 @@ func (b *balancer) slowDown(ctx context.Context, by map[string]time.Duration) er
 	return b.runtime.replaceMap(ctx, balancerSlowMap, entries)
 }
 
-// weigh gives a replica times as many requests as one of weight 1 gets, and returns the
-// weight that the balancer then has for it.
-func (b *balancer) weigh(ctx context.Context, version, name string, times int) (string, error) {
+// weigh gives a replica times as many requests as one of weight 1 gets.
+func (b *balancer) weigh(ctx context.Context, version, name string, times int) error {
 	server := (&target{Version: version, Name: name}).server()
-	if _, err := b.runtime.expect(ctx, "", fmt.Sprintf("set weight %s %d", server, times)); err != nil {
-		return "", err
+	_, err := b.runtime.expect(ctx, "", fmt.Sprintf("set weight %s %d", server, times))
+	return err
+}
+
+// served is how many requests each replica of the version got so far, by name.
+func (b *balancer) served(ctx context.Context, version string) (map[string]int, error) {
+	servers, err := b.runtime.servers(ctx)
+	all := map[string]int{}
+	for _, t := range b.targets(version) {
+		all[t.Name] = servers[t.server()].Served
 	}
-	return b.runtime.expect(ctx, strconv.Itoa(times), "get weight "+server)
+	return all, err
 }
 
 func balancerPartsOf(percent float64) int64 {

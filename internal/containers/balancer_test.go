@@ -106,13 +106,13 @@ func TestBalancerParts(t *testing.T) {
 }
 
 func TestServersOfTheBalancer(t *testing.T) {
-	servers, err := parseServers(`# pxname,svname,qcur,scur,status,check_status,check_code,last_chk,
-version:v1,v1-1,1,2,UP 1/2,* L7STS,503,HTTP status check returned code <503>,
-version:v1,v1-2,0,0,DOWN,INI,,,
+	servers, err := parseServers(`# pxname,svname,qcur,scur,status,check_status,check_code,last_chk,stot,
+version:v1,v1-1,1,2,UP 1/2,* L7STS,503,HTTP status check returned code <503>,17,
+version:v1,v1-2,0,0,DOWN,INI,,,0,
 `)
 	require.NoError(t, err)
 	assert.Equal(t, map[string]serverStat{
-		"version:v1/v1-1": {Status: "UP 1/2", Check: "L7STS", Detail: "L7STS 503 HTTP status check returned code <503>", Sessions: 3},
+		"version:v1/v1-1": {Status: "UP 1/2", Check: "L7STS", Detail: "L7STS 503 HTTP status check returned code <503>", Sessions: 3, Served: 17},
 		"version:v1/v1-2": {Status: "DOWN"},
 	}, servers)
 	_, err = parseServers("# pxname,svname\n")

@@ -32,6 +32,7 @@ type containerSpec struct {
 	hosts       map[string]string // names that it finds at other addresses
 	files       []copiedFile
 	memory      int64             // limit in bytes; 0 is none
+	cpus        float64           // limit, in the place of the service's; 0 is the service's
 	publish     []string          // ports to publish, where the engine is elsewhere
 	labels      map[string]string // beside the stage's
 	restarts    bool              // by the engine, as the compose file says
@@ -281,6 +282,9 @@ func (c containerSpec) configureHost(host *container.HostConfig, networkName, st
 	host.CPUShares, host.CpusetCpus = s.CPUShares, s.CPUSet
 	if cpus := max(float64(s.CPUS), float64(l.NanoCPUs)); cpus > 0 {
 		host.NanoCPUs = int64(cpus * 1e9)
+	}
+	if c.cpus > 0 {
+		host.NanoCPUs, host.CPUPeriod, host.CPUQuota = int64(c.cpus*1e9), 0, 0
 	}
 	if pids := max(s.PidsLimit, l.Pids); pids > 0 {
 		host.PidsLimit = &pids

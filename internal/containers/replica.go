@@ -111,6 +111,7 @@ func (r *replica) create(ctx context.Context, v stage.Version, way *route) error
 	if s.setup.MemoryLimit > 0 {
 		spec.memory = s.setup.MemoryLimit
 	}
+	spec.cpus = s.setup.CPUs
 	spec.labels = map[string]string{"rehearsal.version": r.version}
 	for _, f := range s.failuresOf(r.version) {
 		f.replicaCreated(&spec)

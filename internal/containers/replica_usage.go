@@ -149,6 +149,9 @@ func (g *gauge) unknown() {
 
 // cpuLimit is how many CPUs a replica may use; without a limit, one.
 func (s *Stage) cpuLimit() float64 {
+	if s.setup.CPUs > 0 {
+		return s.setup.CPUs
+	}
 	c := s.project.Services[s.setup.Service]
 	if n := max(float64(c.CPUS), float64(limits(c).NanoCPUs)); n > 0 {
 		return n

@@ -36,7 +36,8 @@ const (
 	// trafficLag is how late a request may be sent, in wall time, before the machine
 	// counts as too slow for the rate.
 	trafficLag = time.Second
-	// trafficWorkers is how many requests may be under way at most.
+	// trafficWorkers is how many requests may be under way at most: each has a connection,
+	// of which the balancer takes no more.
 	trafficWorkers = 8192
 )
 
@@ -63,6 +64,7 @@ type traffic struct {
 	counts   trafficCounts
 	ended    trafficProgress
 	cut      bool // what is under way is cut
+	pushed   bool // the rate is not that of the setup: how late requests are is told, and no mistake
 	lost     error
 }
 
@@ -80,11 +82,10 @@ func startTraffic(o trafficOptions) (*traffic, error) {
 		options: o, mix: mix, schedule: &trafficSchedule{rate: o.Load.Rate, began: clock.Wall(), running: running}, end: end,
 		answered: make(chan struct{}), underway: map[uint64]*trafficRequest{}, counts: trafficCounts{},
 	}
-	workers := uint64(min(math.Ceil(o.Load.Rate*o.Load.Timeout.Seconds())+64, trafficWorkers))
 	t.transport = &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: o.Load.Timeout}).DialContext,
-		MaxIdleConns:        int(workers),
-		MaxIdleConnsPerHost: int(workers),
+		MaxIdleConns:        trafficWorkers,
+		MaxIdleConnsPerHost: trafficWorkers,
 		DisableCompression:  true,
 	}
 	attacker := vegeta.NewAttacker(
@@ -93,7 +94,7 @@ func startTraffic(o trafficOptions) (*traffic, error) {
 			Timeout:       o.Load.Timeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}),
-		vegeta.MaxWorkers(workers),
+		vegeta.MaxWorkers(trafficWorkers),
 	)
 	results := attacker.Attack(t.mix.target, t.schedule, 0, "")
 	t.work.Go(func() {
@@ -171,16 +172,16 @@ func (t *traffic) record(end int) {
 // sent notes that a request is on its way.
 func (t *traffic) sent(seq uint64, r *trafficRequest) {
 	r.intended = t.schedule.intended(seq)
-	lag := clock.Since(r.intended)
+	r.late = clock.Since(r.intended)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.underway[seq] = r
 	if t.cut {
 		r.cancel()
 	}
-	if lag > trafficLag && t.lost == nil {
+	if r.late > trafficLag && t.lost == nil && !t.pushed {
 		t.lost = fmt.Errorf("%w: a request was sent %v late: this machine cannot send %g requests per second (%d under way); use a smaller rate or a larger machine",
-			stage.ErrLost, lag.Round(time.Millisecond), t.schedule.rate, len(t.underway))
+			stage.ErrLost, r.late.Round(time.Millisecond), t.schedule.rate, len(t.underway))
 	}
 }
 
@@ -272,39 +273,3 @@ type trafficNoBody struct{}
 
 func (trafficNoBody) Read([]byte) (int, error) { return 0, io.EOF }
 func (trafficNoBody) Close() error             { return nil }
-
-// A trafficSchedule is a constant rate of requests: request n is due at n/rate
-// seconds from the first.
-//
-//	n
-//	|        /
-//	|     /     slope: rate
-//	|  /
-//	+---------- elapsed
-type trafficSchedule struct {
-	rate    float64 // per second of wall time
-	began   time.Time
-	running context.Context // ends the schedule
-}
-
-var _ vegeta.Pacer = (*trafficSchedule)(nil)
-
-// Pace waits until the next request is due after so many hits; requests that are
-// late are made up for. It waits by itself, so that the end of the schedule need not
-// wait for a request.
-func (s *trafficSchedule) Pace(elapsed time.Duration, hits uint64) (wait time.Duration, stop bool) {
-	return 0, clock.Sleep(s.running, s.due(hits)-elapsed) != nil
-}
-
-// Rate is the rate of requests per second of wall time.
-func (s *trafficSchedule) Rate(time.Duration) float64 { return s.rate }
-
-func (s *trafficSchedule) due(n uint64) time.Duration {
-	return time.Duration(float64(n) / s.rate * float64(time.Second))
-}
-
-// intended is when the request with that number should be sent.
-func (s *trafficSchedule) intended(n uint64) time.Time { return s.began.Add(s.due(n)) }
-
-// window is the number of the window that a wall time is in.
-func (s *trafficSchedule) window(at time.Time) int { return int(at.Sub(s.began) / trafficWindow) }

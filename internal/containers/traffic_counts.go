@@ -23,6 +23,7 @@ type trafficCount struct {
 	from, to                       time.Duration // release time of the first and last sent
 	requests, failed, acknowledged int
 	latencies                      []time.Duration
+	late                           time.Duration        // the longest
 	answered                       []stage.LatencyCount // by the version itself
 }
 
@@ -34,6 +35,7 @@ func (c trafficCounts) add(version string, window int, r *trafficRequest, latenc
 		c[group] = n
 	}
 	n.from, n.to = min(n.from, r.at), max(n.to, r.at)
+	n.late = max(n.late, r.late)
 	n.requests++
 	if !ok {
 		n.failed++
@@ -72,11 +74,14 @@ func (c trafficCounts) take(end int) []stage.Event {
 		events = append(events, stage.Event{Kind: stage.Served, Version: g.version, Traffic: &stage.Traffic{
 			From: n.from, To: n.to + 1,
 			Requests: times(n.requests), Failed: times(n.failed), Acknowledged: times(n.acknowledged),
-			P50: nearestRank(n.latencies, 50), P99: nearestRank(n.latencies, 99), Latencies: stage.LatenciesOf(n.answered),
+			P50: nearestRank(n.latencies, 50), P99: nearestRank(n.latencies, 99), Latencies: stage.LatenciesOf(n.answered), Late: n.late.Truncate(lateCounts),
 		}})
 	}
 	return events
 }
+
+// lateCounts is how finely it is told how late requests were sent: less is the timer's.
+const lateCounts = time.Millisecond
 
 // trafficProgress is which requests have ended: all before first, and some later ones.
 type trafficProgress struct {

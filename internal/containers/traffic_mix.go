@@ -34,6 +34,7 @@ type trafficRequest struct {
 	at       time.Duration // when it was sent, release time
 	weight   float64       // how many requests it stands for
 	version  string        // that the balancer chose, "" when it has not told
+	late     time.Duration // how long after intended it was sent
 	cancel   context.CancelFunc
 }
 

@@ -2,6 +2,7 @@ package containers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -481,4 +482,64 @@ func TestTrafficSchedule(t *testing.T) {
 	assert.True(t, stop, "the end does not wait for the next request")
 	assert.Equal(t, s.began.Add(1500*time.Millisecond), s.intended(6))
 	assert.Equal(t, 15, s.window(s.intended(6)))
+}
+
+// TestARateIsSetAnewWithoutATrace: what was due stays due, and nothing is due twice or
+// too late.
+func TestARateIsSetAnewWithoutATrace(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := &trafficSchedule{rate: rapid.Float64Range(0.5, 500).Draw(t, "rate"), began: clock.Wall()}
+		elapsed := time.Duration(0)
+		for range rapid.IntRange(1, 5).Draw(t, "changes") {
+			elapsed += time.Duration(rapid.Int64Range(0, int64(20*time.Second)).Draw(t, "passed"))
+			sent := uint64(0)
+			for s.due(sent) <= elapsed {
+				sent++
+			}
+			s.next = sent
+			var before []time.Duration
+			for n := range sent + 1 {
+				before = append(before, s.due(n))
+			}
+			rate := rapid.Float64Range(0.5, 500).Draw(t, "new rate")
+			s.load(rate, elapsed)
+			for n, due := range before {
+				require.Equal(t, due, s.due(uint64(n)), "what was due, or is waited for, stays so")
+			}
+			next := s.due(sent + 1)
+			require.Greater(t, next, before[sent])
+			require.GreaterOrEqual(t, next, elapsed)
+			require.LessOrEqual(t, next, max(elapsed, before[sent])+time.Duration(float64(time.Second)/rate)+1)
+			require.InDelta(t, float64(time.Second)/rate, float64(s.due(sent+2)-next), 2)
+		}
+	})
+}
+
+func TestALoadIsKeptAndLateRequestsAreTold(t *testing.T) {
+	b := newTrafficBench(t, shopLoad(50), func(w http.ResponseWriter, r *http.Request) { w.Header().Set(versionHeader, "v1") })
+	b.await(10)
+	b.load(2000)
+	from := b.total().Requests
+	began := clock.Wall()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	require.NoError(t, clock.Poll(ctx, 5*time.Millisecond, func() (bool, error) { return b.total().Requests-from >= 4000, nil }))
+	assert.Greater(t, clock.Since(began), 1500*time.Millisecond, "no faster than it was told")
+	require.NoError(t, b.err())
+
+	r := &trafficRequest{intended: clock.Wall(), late: 2500 * time.Microsecond, weight: 1}
+	counts := trafficCounts{}
+	counts.add("v1", 0, r, time.Millisecond, true, true, false)
+	assert.Equal(t, 2*time.Millisecond, counts.take(1)[0].Traffic.Late)
+	late := &traffic{schedule: &trafficSchedule{rate: 10, began: clock.Wall().Add(-1500 * time.Millisecond)}, underway: map[uint64]*trafficRequest{}, pushed: true}
+	late.sent(0, &trafficRequest{})
+	assert.NoError(t, late.err(), "a load that is looked for may be too much for this machine")
+}
+
+func TestWhatTheMachineUsed(t *testing.T) {
+	busy, err := parseMachineCPU("cpu  100 20 30 4000 500 6 7 8 0 0")
+	require.NoError(t, err)
+	assert.Equal(t, 1710*time.Millisecond, busy)
+	_, err = parseMachineCPU("intr 1 2 3")
+	assert.ErrorIs(t, err, errors.ErrUnsupported)
 }

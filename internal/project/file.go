@@ -47,7 +47,19 @@ type yamlVersion struct {
 	Environment map[string]string `yaml:"environment"`
 	Replicas    whole             `yaml:"replicas"`
 	Migration   string            `yaml:"migration"`
+	Capacity    yamlCapacity      `yaml:"capacity"`
 	Simulated   []yamlFailure     `yaml:"simulated"`
+}
+
+// yamlCapacity is what of a version's replicas differs from what simulation says.
+type yamlCapacity struct {
+	Concurrency whole    `yaml:"concurrency"`
+	Service     duration `yaml:"service"`
+	CPU         duration `yaml:"cpu"`
+}
+
+func (c yamlCapacity) capacity() stage.Capacity {
+	return stage.Capacity{Concurrency: int(c.Concurrency), Service: c.Service.d(), CPU: c.CPU.d()}
 }
 
 // yamlBuild is how a version is built where the compose file says it otherwise: the
@@ -230,13 +242,15 @@ type yamlModel struct {
 	DrainTime     duration `yaml:"drainTime"`
 	ErrorLogs     float64  `yaml:"errorLogs"`
 	Concurrency   whole    `yaml:"concurrency"`
+	Service       duration `yaml:"service"`
+	CPU           duration `yaml:"cpu"`
 }
 
 func (m yamlModel) model() stage.Model {
 	return stage.Model{
 		Start: m.Start.d(), Median: m.Median.d(), P99: m.P99.d(), RestartDelay: m.RestartDelay.d(), Memory: int64(m.Memory),
 		ClientTimeout: m.ClientTimeout.d(), ShiftTime: m.ShiftTime.d(), DrainTime: m.DrainTime.d(), ErrorLogs: m.ErrorLogs,
-		Concurrency: int(m.Concurrency),
+		Capacity: stage.Capacity{Concurrency: int(m.Concurrency), Service: m.Service.d(), CPU: m.CPU.d()},
 	}
 }
 
@@ -244,6 +258,8 @@ type yamlTolerance struct {
 	Detect  duration `yaml:"detect"`
 	Restore duration `yaml:"restore"`
 	Failed  percent  `yaml:"failed"`
+	// Capacity is how far apart the highest loads may be, of the one that was predicted.
+	Capacity percent `yaml:"capacity"`
 }
 
 type yamlObjective struct {

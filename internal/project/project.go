@@ -81,7 +81,7 @@ func (r *reader) project(f yamlFile) *Project {
 	if z := p.Setup.Zones; z < 0 || z > 26 {
 		r.fail(at{"zones"}, "zones %d: how many availability zones the replicas are spread over, from 1 to 26", z)
 	}
-	p.Tolerance = check.Tolerance{Detect: f.Tolerance.Detect.d(), Restore: f.Tolerance.Restore.d(), Failed: float64(f.Tolerance.Failed)}
+	p.Tolerance = check.Tolerance{Detect: f.Tolerance.Detect.d(), Restore: f.Tolerance.Restore.d(), Failed: float64(f.Tolerance.Failed), Capacity: float64(f.Tolerance.Capacity)}
 	r.compose(p, f)
 	r.dependencies(p, f)
 	r.migrations(p, f)
@@ -148,6 +148,7 @@ func (r *reader) compose(p *Project, f yamlFile) {
 	if s.MemLimit > 0 {
 		p.Setup.MemoryLimit = int64(s.MemLimit)
 	}
+	p.Setup.CPUs = containers.ComposeCPUs(s)
 }
 
 // names is the names of the traffic's requests.
@@ -194,7 +195,12 @@ func (r *reader) versions(p *Project, f yamlFile) {
 		case v.Image == "":
 			r.fail(append(way, "image"), "versions: %s: needs an image, or a build: the folder to build it from", name)
 		}
-		out := stage.Version{Name: name, Image: v.Image, Environment: v.Environment, Migration: v.Migration, Replicas: r.count(append(way, "replicas"), v.Replicas, 0)}
+		out := stage.Version{Name: name, Image: v.Image, Environment: v.Environment, Migration: v.Migration, Replicas: r.count(append(way, "replicas"), v.Replicas, 0), Capacity: v.Capacity.capacity()}
+		if v.Capacity.Concurrency < 0 {
+			r.fail(append(way, "capacity", "concurrency"), "versions: %s: concurrency %d: how many requests a replica answers at the same time, at least 1", name, v.Capacity.Concurrency)
+		} else if err := p.Setup.CapacityOf(out).Check(); err != nil {
+			r.fail(append(way, "capacity"), "versions: %s: %v", name, err)
+		}
 		for i, s := range v.Simulated {
 			fl, way := s.failure(name), append(way, "simulated", i)
 			if err := fl.Validate(); err != nil {

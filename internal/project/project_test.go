@@ -346,7 +346,7 @@ func TestAMistakeIsToldWithItsLineAndWhatWouldBeRight(t *testing.T) {
 		{"a list for a number", "rate: 200 ", "rate: [200] ", "", `want a whole number, not a list`},
 		{"text for a list", "requests: [order]", "requests: order", "", `want a list, such as [a, b], not "order"`},
 		{"a list for text", "service: shop  ", "service: [shop]", "", `want text, not a list`},
-		{"a list for a mapping", `  v1: {image: "shop:v1"}`, `  v1: ["shop:v1"]`, "", `want a mapping of image, build, environment, replicas, migration, simulated, not a list`},
+		{"a list for a mapping", `  v1: {image: "shop:v1"}`, `  v1: ["shop:v1"]`, "", `want a mapping of image, build, environment, replicas, migration, capacity, simulated, not a list`},
 		{"text for a mapping", "headers: {Content-Type: application/json, Idempotency-Key: \"{key}\"}\n      body: '{\"product\": 1, \"quantity\": 2}'", "headers: none", "",
 			`want a mapping, such as {key: value}, not "none"`},
 		{"no yes or no", "readiness: true", "readiness: sometimes", "", `want true or false, not "sometimes"`},

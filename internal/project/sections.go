@@ -88,6 +88,8 @@ func (r *reader) model(m yamlModel) stage.Model {
 	}
 	if m.Concurrency < 0 {
 		r.fail(at{"simulation", "concurrency"}, "simulation: concurrency %d: how many requests a replica answers at the same time, at least 1", m.Concurrency)
+	} else if err := m.model().Capacity.Check(); err != nil {
+		r.fail(at{"simulation", "service"}, "simulation: %v", err)
 	}
 	return m.model()
 }

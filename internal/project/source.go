@@ -131,7 +131,7 @@ func plain(text string) string {
 
 // keysOf is the keys that a mapping of the Go type with that name may have.
 func keysOf(name string) (keys []string) {
-	for _, v := range []any{yamlFile{}, yamlVersion{}, yamlBuildKeys{}, yamlFailure{}, yamlImage{}, yamlHealth{}, yamlDependency{}, yamlParts{}, yamlStub{}, yamlAnswers{}, yamlAnswer{}, yamlMigrations{}, yamlPhrase{}, yamlTraffic{}, yamlRequest{}, yamlMonitoring{}, yamlModel{}, yamlTolerance{}, yamlObjective{}, yamlProduction{}, yamlPipeline{}} {
+	for _, v := range []any{yamlFile{}, yamlVersion{}, yamlCapacity{}, yamlBuildKeys{}, yamlFailure{}, yamlImage{}, yamlHealth{}, yamlDependency{}, yamlParts{}, yamlStub{}, yamlAnswers{}, yamlAnswer{}, yamlMigrations{}, yamlPhrase{}, yamlTraffic{}, yamlRequest{}, yamlMonitoring{}, yamlModel{}, yamlTolerance{}, yamlObjective{}, yamlProduction{}, yamlPipeline{}} {
 		if t := reflect.TypeOf(v); t.String() == name {
 			for i := range t.NumField() {
 				keys = append(keys, t.Field(i).Tag.Get("yaml"))

@@ -3,7 +3,6 @@ package release
 import (
 	"errors"
 	"fmt"
-	"math"
 )
 
 // roll replaces the replicas of the stable version batch by batch. The shares
@@ -23,30 +22,24 @@ func (r *run) roll() error {
 			"it has no Deployed event, and its Replicas is 0")
 	}
 	r.watch.expect(wanted)
-	var (
-		batch   = r.plan.Batch.Of(wanted)
-		least   = max(int(math.Ceil(float64(max(wanted, r.whole))*r.plan.MinimumHealthy/100-1e-9)), 1)
-		batches = (wanted + batch - 1) / batch
-	)
-	for i, n := 1, 0; n < wanted; i++ {
-		started := n
-		n = min(n+batch, wanted)
-		left := (r.whole*(wanted-n) + wanted - 1) / wanted // old replicas after this batch
-		r.step("batch %d of %d: %d of %d replicas are %s's", i, batches, n, wanted, r.new.Name)
-		if room := max(left, least-started); room < r.kept {
-			if err := r.spread(started, room); err != nil {
+	batches := r.plan.batches(r.whole, wanted)
+	for i, b := range batches {
+		n := b.reached
+		r.step("batch %d of %d: %d of %d replicas are %s's", i+1, len(batches), n, wanted, r.new.Name)
+		if b.room < r.kept {
+			if err := r.spread(b.started, b.room); err != nil {
 				return err
 			}
 		}
 		if err := r.deployNew(n); err != nil {
 			return err
 		}
-		if started == 0 {
+		if b.started == 0 {
 			if err := r.test(); err != nil {
 				return err
 			}
 		}
-		if err := r.spread(n, left); err != nil {
+		if err := r.spread(n, b.left); err != nil {
 			return err
 		}
 		bake := r.plan.Every

@@ -91,6 +91,9 @@ type Traffic struct {
 	// Latencies is of the answers that the version itself gave in time, right or wrong.
 	// Each was measured: a request that stands for many is one.
 	Latencies Latencies `json:"latencies,omitempty"`
+	// Late is the longest that one of the requests was sent after it should have been, where
+	// the machine could not keep up.
+	Late time.Duration `json:"late,omitempty"`
 }
 
 // AlarmChange is a change of an alarm's state.

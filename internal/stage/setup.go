@@ -15,6 +15,7 @@ type Setup struct {
 	Versions     map[string]Version // by name
 	Replicas     int                // of each version that does not say its own
 	MemoryLimit  int64              // of one replica, in bytes; 0 is none
+	CPUs         float64            // of one replica; 0 is no limit
 	Health       Health
 	Dependencies []Dependency
 	Traffic      Load
@@ -226,10 +227,8 @@ type Model struct {
 	ClientTimeout time.Duration // how long the service waits for a dependency
 	ShiftTime     time.Duration // what one change of shares takes
 	DrainTime     time.Duration // what draining a retired replica takes
-	// Concurrency is how many requests a replica answers at the same time; more have to
-	// wait. 0: as many as come.
-	Concurrency int
-	ErrorLogs   float64 // ERROR lines that the service writes for each failed request
+	Capacity      Capacity      // of a replica; the zero value: it answers as many requests at a time as come
+	ErrorLogs     float64       // ERROR lines that the service writes for each failed request
 }
 
 // Find returns the request with that name.

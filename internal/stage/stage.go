@@ -99,6 +99,9 @@ type Version struct {
 	Migration string
 	// Replicas is how many run; 0 means as many as the compose file says.
 	Replicas int
+	// Capacity is what each replica bears, as the simulated stage models it; what it leaves
+	// open is the Model's. Containers bear what they bear.
+	Capacity Capacity
 	// Simulated is what this version does wrong, as the simulated stage models it.
 	// The container stage ignores it: there the version itself misbehaves.
 	Simulated []Failure
