@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -67,7 +68,7 @@ func (d *driver) act() {
 			f.Dependency = "payments" // of a database no share of requests can fail
 		default:
 		}
-		if len(d.failures) < 4 {
+		if len(d.failures) < 4 && !slices.Contains(d.failures, f) { // the same twice is refused
 			require.NoError(d.t, d.s.Inject(ctx, f))
 			d.failures = append(d.failures, f)
 		}

@@ -422,6 +422,8 @@ func TestTrafficTooThin(t *testing.T) {
 	memory := levelAlarm("memory", ecsNamespace, ecsMemory, "Maximum", 80)
 	few := levelAlarm("few", elbNamespace, elbRequests, "Sum", 100, all)
 	few.ComparisonOperator = "LessThanThreshold"
+	inSeconds, percent := count, lines
+	inSeconds.Unit, percent.Unit = "Seconds", "Percent"
 	for _, c := range []struct {
 		alarm alarm.Alarm
 		rate  float64
@@ -444,6 +446,8 @@ func TestTrafficTooThin(t *testing.T) {
 		{few, 200, 60, ""},
 		{few, 0.5, 60, "0.5 real requests"},
 		{few, 0.01, 60, "no pace is slow enough"},
+		{inSeconds, 200, 120, ""}, // nothing feeds it: the metric is a Count
+		{percent, 200, 60, ""},
 	} {
 		t.Run(fmt.Sprintf("%s, %g per second, pace %g", c.alarm.AlarmName, c.rate, c.pace), func(t *testing.T) {
 			s := &stage.Setup{Monitoring: monitorNames(), Alarms: []alarm.Alarm{c.alarm}, Traffic: stage.Load{Rate: c.rate, Timeout: 4 * time.Second}}

@@ -1,6 +1,7 @@
 package containers
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -84,7 +85,7 @@ func (m mishap) String() string {
 func thinFor(c *alarm.Compiled, s *stage.Setup, pace float64) (what string, thin bool) {
 	fed := false
 	for _, in := range c.Inputs {
-		_, feeds := thinSample(in.Metric, s, 1, 1, nothingAmiss)
+		_, feeds := thinSample(in, s, 1, 1, nothingAmiss)
 		fed = fed || feeds
 	}
 	if !fed {
@@ -107,7 +108,7 @@ func thinRings(c *alarm.Compiled, s *stage.Setup, pace float64, m mishap) bool {
 	requests := math.Floor(realRequests(c, s, pace))
 	inputs := make([][]alarm.Point, len(c.Inputs))
 	for i, in := range c.Inputs {
-		set, _ := thinSample(in.Metric, s, requests, pace, m)
+		set, _ := thinSample(in, s, requests, pace, m)
 		point := in.Statistic.Point(&set)
 		for range c.Range {
 			inputs[i] = append(inputs[i], point)
@@ -118,16 +119,21 @@ func thinRings(c *alarm.Compiled, s *stage.Setup, pace float64, m mishap) bool {
 	return state == alarm.InAlarm
 }
 
-// thinSample is what one period publishes for a metric when that many requests,
-// each of which stands for weight, meet with one mishap; and whether traffic feeds
-// the metric at all.
-func thinSample(metric alarm.Metric, s *stage.Setup, requests, weight float64, m mishap) (set alarm.Distribution, feeds bool) {
+// thinSample is what one period publishes for an input of an alarm when that many
+// requests, each of which stands for weight, meet with one mishap; and whether traffic
+// feeds the input at all: not where it takes another unit than the metric has.
+func thinSample(in alarm.Input, s *stage.Setup, requests, weight float64, m mishap) (set alarm.Distribution, feeds bool) {
 	count := func(what mishap) {
 		if m == what {
 			set.Add(1, weight)
 		}
 	}
+	metric := in.Metric
+	has := func(unit string) bool { return in.Unit == "" || in.Unit == unit }
 	if metric.Namespace == elbNamespace {
+		if !has(alarm.PublishedUnit(metric.Namespace, metric.MetricName)) {
+			return set, false
+		}
 		switch metric.MetricName {
 		case elbRequests, elbTarget2XX:
 			set.Add(1, requests*weight)
@@ -150,7 +156,7 @@ func thinSample(metric alarm.Metric, s *stage.Setup, requests, weight float64, m
 		return set, true
 	}
 	for _, f := range s.Monitoring.Filters {
-		if f.Namespace == metric.Namespace && f.Metric == metric.MetricName {
+		if f.Namespace == metric.Namespace && f.Metric == metric.MetricName && has(cmp.Or(f.Unit, "None")) {
 			if f.Default != nil {
 				set.Add(*f.Default, 1)
 			}

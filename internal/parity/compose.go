@@ -220,7 +220,7 @@ func readCompose(ctx context.Context, f File) (*Copy, error) {
 	}
 	details := types.ConfigDetails{WorkingDir: folder, ConfigFiles: []types.ConfigFile{{Filename: f.Name, Content: f.Data}}, Environment: variables}
 	project, err := loader.LoadWithContext(ctx, details, func(o *loader.Options) {
-		o.SetProjectName(loader.NormalizeProjectName(cmp.Or(filepath.Base(folder), "production")), false)
+		o.SetProjectName(cmp.Or(loader.NormalizeProjectName(filepath.Base(folder)), "production"), false)
 		o.Interpolate = &interpolation.Options{
 			Substitute: func(text string, lookup template.Mapping) (string, error) {
 				return template.Substitute(text, func(name string) (string, bool) {

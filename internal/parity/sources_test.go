@@ -218,3 +218,10 @@ func TestMistakesInADescription(t *testing.T) {
 	_, err := parity.Read(t.Context(), parity.Sources{Description: []parity.File{{Name: "a", Data: []byte(task)}, {Name: "b", Data: []byte(deployment)}}}, "shop")
 	assert.ErrorContains(t, err, "a, b: they are of different kinds (ECS, Kubernetes)")
 }
+
+func TestAFolderMayBeNamedWithoutALetterOfLatin(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "本番", "production.yaml")
+	c, err := parity.Read(t.Context(), parity.Sources{Description: []parity.File{{Name: name, Data: []byte("services:\n  shop:\n    image: shop:1\n")}}}, "shop")
+	require.NoError(t, err)
+	assert.Contains(t, c.Services, "shop")
+}
