@@ -73,16 +73,16 @@ func plain(s string, cols int) (cut string) { return cutTo(lang.Clean(s), cols) 
 // A canvas draws with y from the top, in whole units.
 type canvas struct {
 	*vgsvg.Canvas
-	height vg.Length
-	face   font.Face
+	width, height vg.Length
+	face          font.Face
 }
 
 // width of every timeline and plan. Their height is as it comes.
 const width = 600
 
-func newCanvas(height float64) (*canvas, draw.Canvas) {
-	c := &canvas{vgsvg.New(width, vg.Length(height)), vg.Length(height), font.DefaultCache.Lookup(font.Font{Typeface: "Liberation", Variant: "Sans"}, 10)}
-	return c, draw.NewCanvas(c, width, vg.Length(height))
+func newCanvas(width, height float64) (*canvas, draw.Canvas) {
+	c := &canvas{vgsvg.New(vg.Length(width), vg.Length(height)), vg.Length(width), vg.Length(height), font.DefaultCache.Lookup(font.Font{Typeface: "Liberation", Variant: "Sans"}, 10)}
+	return c, draw.NewCanvas(c, vg.Length(width), vg.Length(height))
 }
 
 // whole rounds to units, and turns y around: vgsvg turns it around for everything, which
@@ -148,7 +148,7 @@ var (
 
 // svg is the drawing as part of a page: an svg element with a name and a description,
 // whose colours are classes and whose paths are short.
-func (c *canvas) svg(title, description string) (string, error) {
+func (c *canvas) svg(class, title, description string) (string, error) {
 	var b bytes.Buffer
 	if _, err := c.WriteTo(&b); err != nil {
 		return "", err
@@ -174,8 +174,8 @@ func (c *canvas) svg(title, description string) (string, error) {
 		return ` class="` + class + `"`
 	})
 	body = paths.ReplaceAllStringFunc(body, func(s string) string { return `d="` + shortPath(s[3:len(s)-1]) + `"` })
-	return fmt.Sprintf(`<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img"><title>%s</title><desc>%s</desc>%s</svg>`,
-		width, int(c.height), escape(title), escape(description), strings.NewReplacer("\n", "", " />", "/>").Replace(body)), nil
+	return fmt.Sprintf(`<svg class="%s" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img"><title>%s</title><desc>%s</desc>%s</svg>`,
+		class, int(c.width), int(c.height), escape(title), escape(description), strings.NewReplacer("\n", "", " />", "/>").Replace(body)), nil
 }
 
 // shortPath writes "M1,2L1,9L5,9L7,9Z" as "M1 2V9H7Z": points that are in one line with

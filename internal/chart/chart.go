@@ -41,8 +41,9 @@ type Options struct {
 const CSS = `.chart{--new:var(--chart-new,#2a6f97);--bad:var(--chart-bad,#b3261e);--good:var(--chart-good,#2e6b3a);display:block;width:100%;max-width:760px;height:auto;color:inherit;font-family:inherit}
 @media (prefers-color-scheme:dark){.chart{--new:var(--chart-new,#7cc0e8);--bad:var(--chart-bad,#ff9b8f);--good:var(--chart-good,#8fd19e)}}
 .chart path{fill:none;stroke:currentColor;stroke-width:1.3;stroke-linejoin:round}
+.chart.runs{max-width:240px}
 .chart text{font-size:13px;fill:currentColor;stroke:var(--chart-paper,Canvas);stroke-width:4px;stroke-linejoin:round;paint-order:stroke}
-@media screen and (max-width:560px){.chart text{font-size:17px}}
+@media screen and (max-width:560px){.chart text{font-size:17px}.chart.runs text{font-size:13px}}
 .chart .q{fill-opacity:.75}.chart .e{text-anchor:end}.chart .c{text-anchor:middle}.chart .b{font-weight:600}
 .chart .a{stroke-width:1;opacity:.3}.chart .d{stroke-dasharray:5 3}.chart .o{stroke-dasharray:1 4}
 .chart .w{stroke-width:2.2}.chart .u{stroke-width:1;opacity:.8}

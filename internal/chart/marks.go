@@ -134,7 +134,7 @@ func (t *timeline) step(m mark) string {
 		return l.Sprintf("back")
 	case release.Over:
 		how, _, _ := strings.Cut(m.text, ":")
-		return l.Sprintf(how)
+		return l.Text(how)
 	case release.NoPhase:
 	}
 	return ""
@@ -187,8 +187,11 @@ func (t *timeline) planLane() {
 }
 
 // failureText is a failure in a few words, as its kind says it.
-func failureText(f stage.Failure) string {
-	s := string(f.Kind)
+func failureText(l lang.Lang, f stage.Failure) string {
+	s := l.Text(string(f.Kind))
+	if f.Kind == stage.Errors { // "errors" alone is the share of them
+		s = l.Sprintf("error answers")
+	}
 	for _, what := range []string{f.Version, f.Dependency, f.Variable, f.Zone} {
 		if what != "" {
 			s += " " + what
@@ -223,7 +226,7 @@ func (t *timeline) failureLanes() {
 		if f.landed {
 			t.c.box(shadeBad, true, t.x(f.present), t.y-14, max(to, t.x(f.present)+1), t.y)
 		}
-		name := t.o.Lang.Text(failureText(f.failure))
+		name := failureText(t.o.Lang, f.failure)
 		x, anchor := from+6, uint8(start)
 		if x+wide(name) > width {
 			x, anchor = to-6, end

@@ -38,9 +38,9 @@ func Timeline(predicted, measured *stage.History, o Options) (svg string, err er
 		t.main = t.predicted
 	}
 	if t.main.empty() {
-		c, _ := newCanvas(30)
+		c, _ := newCanvas(width, 30)
 		c.write(quiet, start, 0, 18, o.Lang.Sprintf("Nothing was recorded."))
-		return c.svg(title, o.Lang.Sprintf("Nothing was recorded."))
+		return c.svg("chart", title, o.Lang.Sprintf("Nothing was recorded."))
 	}
 	t.from, t.to = t.main.from, t.main.to
 	if !t.predicted.empty() {
@@ -48,12 +48,12 @@ func Timeline(predicted, measured *stage.History, o Options) (svg string, err er
 	}
 	t.to = max(t.to, t.from+time.Second)
 	const tall = 20000
-	t.c, t.dc = newCanvas(tall) // once to know how tall it gets
+	t.c, t.dc = newCanvas(width, tall) // once to know how tall it gets
 	t.draw()
 	t.bottom = t.y
-	t.c, t.dc = newCanvas(t.y)
+	t.c, t.dc = newCanvas(width, t.y)
 	t.draw()
-	return t.c.svg(title, t.describe())
+	return t.c.svg("chart", title, t.describe())
 }
 
 // A timeline is drawn from the top to the bottom.
@@ -334,7 +334,7 @@ func (t *timeline) describe() string {
 			say("Measured in containers:")
 		}
 		for _, f := range tr.failures {
-			say("%s from %s to %s.", failureText(f.failure), clockText(f.from), clockText(f.till))
+			say("%s from %s to %s.", failureText(l, f.failure), clockText(f.from), clockText(f.till))
 		}
 		if at, ok := tr.moments[exposed]; ok {
 			say("Users exposed at %s.", clockText(at))
