@@ -41,6 +41,7 @@ var imports = []struct {
 	{"internal/capacity", []string{"internal/stage", "internal/release", "internal/check"}, "it looks for a limit on whatever stage it is given"},
 	{"internal/containers", []string{"internal/stage", "internal/alarm", "internal/awshttp", "internal/cloudwatch", "internal/clock"}, "the container stage is a world for the release logic, not a second one"},
 	{"internal/parity", []string{"internal/stage", "internal/alarm", "internal/ecs"}, "it compares descriptions: it runs nothing and asks no engine"},
+	{"internal/chart", []string{"internal/lang", "internal/stage", "internal/check", "internal/alarm", "internal/release"}, "a chart draws what others recorded and judged"},
 	{"internal/live", []string{"internal/lang", "internal/stage", "internal/check", "internal/alarm", "internal/clock", "internal/release"}, "who watches a run only reads it"},
 	{"internal/report", []string{"internal/live", "internal/lang", "internal/stage", "internal/check", "internal/alarm", "internal/clock", "internal/release", "internal/parity"}, "reports only read"},
 	{"internal/project", []string{"internal/alarm", "internal/stage", "internal/release", "internal/check", "internal/containers", "internal/parity"}, "it reads what users write and runs nothing"},
