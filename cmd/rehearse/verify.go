@@ -168,7 +168,7 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer, serve string
 }
 
 // rehearseWith runs the rehearsal, says what came of it, and returns its exit status.
-func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *report.View) error {
+func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *report.View) (ret error) {
 	began := clock.Wall()
 	view.Line("Rehearsing the releases of %s (seed %d)", r.Project.Setup.Service, r.Seed)
 	if n := len(containers.ComposeNotes(r.Project.Compose, &r.Project.Setup)); n > 0 {
@@ -176,9 +176,14 @@ func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *
 	}
 	digests, done := localDigests(ctx)
 	r.Parity.Key, r.Parity.Digests = fingerprintKey(), digests
+	facts, err := beginRun(ctx, r, view)
+	if err != nil {
+		return err
+	}
 	v, err := r.Verify(ctx)
 	done()
 	view.Close()
+	defer func() { ret = endRun(r, facts, v, ret) }()
 	if v != nil {
 		var b bytes.Buffer
 		came := summary(v, clock.Since(began))
