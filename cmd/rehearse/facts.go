@@ -2,12 +2,18 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
+	"github.com/spf13/cobra"
+
+	"rehearsal/internal/check"
 	"rehearsal/internal/clock"
 	"rehearsal/internal/report"
 	"rehearsal/internal/runs"
@@ -15,47 +21,132 @@ import (
 	"rehearsal/steps"
 )
 
-// beginRun says what is known of a run before it runs, and leaves it in the report
-// folder: a run that is killed leaves these facts, without an end.
-func beginRun(ctx context.Context, r *steps.Rehearsal, view *report.View) (*runs.Run, error) {
-	p := r.Project
-	facts := &runs.Run{
-		Service: p.Setup.Service, Began: clock.Wall().UTC(), Seed: r.Seed, Pace: r.Pace, Stages: r.Stages,
-		File: p.File, Features: r.Features, Tags: r.Tags, ContainerTags: r.ContainerTags, Version: version(),
-		Part: r.Tags != "" || len(r.Features) != 1 || r.Features[0] != p.Features,
+// pastFlags say where past runs are kept.
+type pastFlags struct {
+	file string // "": runs.DefaultFile; noRuns: nowhere
+	keep int
+}
+
+const noRuns = "none"
+
+func (p *pastFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&p.file, "runs", "", `the file in which past runs are kept, or "none" (default: in your folder for state, by the path of rehearsal.yaml)`)
+}
+
+// of is the file of a rehearsal's past runs; "" for none.
+func (p *pastFlags) of(rehearsal string) (string, error) {
+	switch p.file {
+	case noRuns:
+		return "", nil
+	case "":
+		return runs.DefaultFile(rehearsal)
 	}
+	return p.file, nil
+}
+
+// facts is what is known of a run that goes on, and where it is kept.
+type facts struct {
+	*runs.Run
+	report string // folder; "" for none
+	store  *runs.Store
+	rec    *runs.Recording
+	say    func(format string, args ...any)
+	once   sync.Once // says why past runs are not kept
+}
+
+// beginRun says what is known of a run before it runs, and leaves it in the report
+// folder and with the past runs: a run that is killed leaves these facts, without an
+// end. Where past runs cannot be kept the rehearsal goes on, and says so.
+func beginRun(ctx context.Context, r *steps.Rehearsal, past pastFlags, view *report.View) (*facts, error) {
+	p := r.Project
+	f := &facts{report: r.Report, say: view.Line, Run: &runs.Run{
+		Service: p.Setup.Service, Began: clock.Wall().UTC(), Seed: r.Seed, Pace: r.Pace, Stages: r.Stages,
+		File: p.File, Features: r.Features, Tags: r.Tags, ContainerTags: r.ContainerTags, Version: build(),
+		Part: r.Tags != "" || len(r.Features) != 1 || r.Features[0] != p.Features,
+	}}
 	if p.Production == nil {
-		facts.NotCompared = notCompared(p)
+		f.NotCompared = notCompared(p)
 	}
 	if p.Plan != nil {
 		text, err := os.ReadFile(p.Plan.File)
 		if err != nil {
 			return nil, err
 		}
-		facts.Plan, facts.PlanFile = string(text), p.Plan.File
+		f.Plan, f.PlanFile = string(text), p.Plan.File
 	}
 	commit, err := runs.CommitOf(ctx, filepath.Dir(p.File), r.Report)
 	if err != nil {
 		view.Line("the commit is not known: %v", err)
 	}
-	if facts.Commit, facts.Dirty = commit.ID, commit.Dirty; commit.ID != "" {
-		facts.Committed = &commit.At
+	if f.Commit, f.Dirty = commit.ID, commit.Dirty; commit.ID != "" {
+		f.Committed = &commit.At
 	}
-	if r.Report == "" {
-		return facts, nil
+	if r.Report != "" {
+		if err := runs.Begin(r.Report); err != nil {
+			return nil, fmt.Errorf("--report %s: %w", r.Report, err)
+		}
+		if err := f.Write(r.Report); err != nil {
+			return nil, err
+		}
 	}
-	if err := runs.Begin(r.Report); err != nil {
-		return nil, fmt.Errorf("--report %s: %w", r.Report, err)
+	f.record(ctx, past, p.File)
+	notify := r.Notify
+	r.Notify = func(on string, n steps.Notice) {
+		if n.Result != nil {
+			f.add(ctx, n.Result)
+		}
+		if notify != nil {
+			notify(on, n)
+		}
 	}
-	return facts, facts.Write(r.Report)
+	return f, nil
 }
 
-// endRun completes the facts of a run that ended with err.
-func endRun(r *steps.Rehearsal, facts *runs.Run, v *steps.Verification, err error) error {
+// record begins to keep the run with the past ones.
+func (f *facts) record(ctx context.Context, past pastFlags, rehearsal string) {
+	file, err := past.of(rehearsal)
+	if err == nil && file == "" {
+		return
+	}
+	if err == nil {
+		f.store, err = runs.Open(ctx, file)
+	}
+	if err == nil {
+		f.rec, err = f.store.Record(ctx, f.Run, past.keep)
+	}
+	f.notKept(err)
+}
+
+// notKept says, once, why the run is not kept.
+func (f *facts) notKept(err error) {
+	if err != nil {
+		f.once.Do(func() { f.say("this run is not kept with the past ones: %v", err) })
+	}
+}
+
+// add keeps what came of a scenario. What an interrupted run cut off says nothing of
+// the scenario, so that it is not kept.
+func (f *facts) add(ctx context.Context, r *steps.Result) {
+	if f.rec == nil || ctx.Err() != nil && r.Verdict == check.Inconclusive {
+		return
+	}
+	res := runs.Result{
+		Stage: r.Stage, Feature: r.Spec.Feature, Scenario: r.Spec.Name, Place: r.Spec.Where(), Verdict: r.Verdict.String(), Released: r.Version,
+		Detect: r.Measures.Detect, Restore: r.Measures.Restore, Requests: r.Measures.Requests, Failed: r.Measures.Failed, Wall: r.Took,
+	}
+	if r.Err != nil {
+		res.Step, res.Why = r.Step, r.Err.Error()
+	}
+	f.rec.Add(context.WithoutCancel(ctx), res)
+	f.notKept(f.rec.Err())
+}
+
+// end completes the facts of a run that ended with err.
+func (f *facts) end(ctx context.Context, v *steps.Verification, err error) error {
 	now, status := clock.Wall().UTC(), statusOf(err)
-	facts.Ended, facts.Status = &now, &status
+	f.Ended, f.Status = &now, &status
 	if v != nil {
-		facts.Skipped, facts.LeftOut, facts.Unverified, facts.Images = v.Skipped, v.LeftOut, v.Unverified, v.Images
+		f.Skipped, f.LeftOut, f.Unverified, f.Images = v.Skipped, v.LeftOut, v.Unverified, v.Images
 		var histories []*stage.History
 		for _, res := range v.Results {
 			if res.History != nil {
@@ -67,13 +158,23 @@ func endRun(r *steps.Rehearsal, facts *runs.Run, v *steps.Verification, err erro
 			if len(o.Versions) > 0 {
 				call += " (" + strings.Join(o.Versions, ", ") + ")"
 			}
-			facts.Outside = append(facts.Outside, call)
+			f.Outside = append(f.Outside, call)
 		}
 	}
-	if r.Report == "" {
+	if f.rec != nil {
+		f.rec.End(context.WithoutCancel(ctx), f.Run)
+		f.notKept(f.rec.Err())
+	}
+	if f.store != nil {
+		_ = f.store.Close()
+	}
+	if f.report == "" {
 		return err
 	}
-	return errors.Join(err, facts.Write(r.Report))
+	if werr := f.Write(f.report); werr != nil {
+		return errors.Join(err, werr)
+	}
+	return err
 }
 
 // statusOf is the exit status of a command that ended with err.
@@ -86,4 +187,27 @@ func statusOf(err error) int {
 		return int(status)
 	}
 	return steps.ExitInput
+}
+
+// build is the version of this program. One that was built without a version is told
+// from others by its content: what differs is not the same program.
+func build() string {
+	v := version()
+	if !strings.Contains(v, "devel") && !strings.Contains(v, "dirty") {
+		return v
+	}
+	name, err := os.Executable()
+	if err != nil {
+		return v
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return v
+	}
+	defer func() { _ = f.Close() }()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, f); err != nil {
+		return v
+	}
+	return fmt.Sprintf("%s %x", v, hash.Sum(nil)[:6])
 }

@@ -69,6 +69,7 @@ Exit status: 0 verified, 1 a promise was broken, 2 the input is wrong,
 		cloudwatchCommand(),
 		alarmsCommand(),
 		conformanceCommand(),
+		runsCommand(),
 	)
 	return root
 }

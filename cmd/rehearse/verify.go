@@ -21,6 +21,7 @@ import (
 	"rehearsal/internal/project"
 	"rehearsal/internal/release"
 	"rehearsal/internal/report"
+	"rehearsal/internal/runs"
 	"rehearsal/internal/stage"
 	"rehearsal/steps"
 )
@@ -35,6 +36,7 @@ type flags struct {
 	cloudwatch, containerTags string
 	pipelines                 bool
 	serve                     string // address; "": nothing is served
+	past                      pastFlags
 }
 
 func (f *flags) add(c *cobra.Command) {
@@ -114,7 +116,7 @@ func (f *flags) verify(c *cobra.Command, features []string, day string) error {
 		}
 	}
 	r.Parity.Today = today
-	return verify(c.Context(), r, c.OutOrStdout(), f.serve)
+	return verify(c.Context(), r, c.OutOrStdout(), f.serve, f.past)
 }
 
 func verifyCommand() *cobra.Command {
@@ -142,12 +144,14 @@ func verifyCommand() *cobra.Command {
 	c.Flags().BoolVar(&f.yes, "yes", false, "with --cloudwatch aws: do not ask whether the account is the right one")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the containers of the stages running, to look at them")
 	c.Flags().StringVar(&f.report, "report", "", "folder for JUnit XML, Cucumber JSON, results and histories")
+	f.past.add(c)
+	c.Flags().IntVar(&f.past.keep, "runs-keep", runs.Keep, "how many past runs are kept: the oldest go first")
 	addServe(c, &f.serve)
 	return c
 }
 
 // verify runs the rehearsal and shows it, on out and, where it is served, in browsers.
-func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer, serve string) error {
+func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer, serve string, past pastFlags) error {
 	run, screen := live.NewRun(r.Project.Setup.Service), screenOf(out)
 	server, err := serveAt(serve, run)
 	if err != nil {
@@ -163,12 +167,12 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer, serve string
 	if server != nil {
 		view.Line("live at %s (%s)", server.URL, server.Who)
 	}
-	err = rehearseWith(ctx, r, out, view)
+	err = rehearseWith(ctx, r, out, view, past)
 	return over(ctx, out, err, run, server, screen != nil)
 }
 
 // rehearseWith runs the rehearsal, says what came of it, and returns its exit status.
-func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *report.View) (ret error) {
+func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *report.View, past pastFlags) (ret error) {
 	began := clock.Wall()
 	view.Line("Rehearsing the releases of %s (seed %d)", r.Project.Setup.Service, r.Seed)
 	if n := len(containers.ComposeNotes(r.Project.Compose, &r.Project.Setup)); n > 0 {
@@ -176,14 +180,14 @@ func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *
 	}
 	digests, done := localDigests(ctx)
 	r.Parity.Key, r.Parity.Digests = fingerprintKey(), digests
-	facts, err := beginRun(ctx, r, view)
+	facts, err := beginRun(ctx, r, past, view)
 	if err != nil {
 		return err
 	}
 	v, err := r.Verify(ctx)
 	done()
 	view.Close()
-	defer func() { ret = endRun(r, facts, v, ret) }()
+	defer func() { ret = facts.end(ctx, v, ret) }()
 	if v != nil {
 		var b bytes.Buffer
 		came := summary(v, clock.Since(began))

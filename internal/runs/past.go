@@ -53,11 +53,13 @@ func (s *Store) Past(stage, feature, scenario string, n int) ([]Past, error) {
 
 // A Line is one scenario on one stage, whose past is kept.
 type Line struct {
-	Stage, Feature, Scenario string
-	Place                    string // in the newest run that had it
+	Stage    string `json:"stage"`
+	Feature  string `json:"feature"`
+	Scenario string `json:"scenario"`
+	Place    string `json:"place"` // in the newest run that had it
 	// Gone says that the newest run of everything on that stage that has ended had no
 	// scenario of that name: it was renamed or deleted, or its file was.
-	Gone bool
+	Gone bool `json:"gone"`
 }
 
 // Lines is every scenario of which something is kept, in the order of their files in the
@@ -78,21 +80,26 @@ func (s *Store) Lines() ([]Line, error) {
 
 // A Summary is one run and how much of it passed.
 type Summary struct {
-	ID                           int64
-	Began                        time.Time
-	Ended                        *time.Time // nil: it goes on, or was killed
-	Status                       *int       // nil likewise
-	Service, Version             string
-	Stages                       []string
-	Part                         bool // not all scenarios were asked for
-	Seed                         uint64
-	Pace                         float64
-	Commit                       string
-	Committed                    *time.Time
-	Dirty                        bool
-	Passed, Failed, Inconclusive int
-	// Detect and Restore are of every scenario in which they came, by stage.
-	Detect, Restore map[string][]time.Duration
+	ID           int64      `json:"id"`
+	Began        time.Time  `json:"began"`
+	Ended        *time.Time `json:"ended"`  // nil: it goes on, or was killed
+	Status       *int       `json:"status"` // nil likewise
+	Service      string     `json:"service"`
+	Version      string     `json:"version"` // of rehearse
+	Stages       []string   `json:"stages"`
+	Part         bool       `json:"part"` // not all scenarios were asked for
+	Seed         uint64     `json:"seed"`
+	Pace         float64    `json:"pace"`
+	Commit       string     `json:"commit,omitempty"`
+	Committed    *time.Time `json:"committed,omitempty"`
+	Dirty        bool       `json:"dirty"`
+	Passed       int        `json:"passed"`
+	Failed       int        `json:"failed"`
+	Inconclusive int        `json:"inconclusive"`
+	// Detect and Restore are of every scenario in which they came, by stage, in
+	// nanoseconds of release time.
+	Detect  map[string][]time.Duration `json:"detect,omitempty"`
+	Restore map[string][]time.Duration `json:"restore,omitempty"`
 }
 
 // Clean says that the run was of a commit and of nothing else.

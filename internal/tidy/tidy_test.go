@@ -43,7 +43,7 @@ var imports = []struct {
 	{"internal/containers", []string{"internal/stage", "internal/alarm", "internal/awshttp", "internal/cloudwatch", "internal/clock"}, "the container stage is a world for the release logic, not a second one"},
 	{"internal/parity", []string{"internal/stage", "internal/alarm", "internal/ecs"}, "it compares descriptions: it runs nothing and asks no engine"},
 	{"internal/live", []string{"internal/lang", "internal/stage", "internal/check", "internal/alarm", "internal/clock", "internal/release"}, "who watches a run only reads it"},
-	{"internal/report", []string{"internal/live", "internal/lang", "internal/stage", "internal/check", "internal/alarm", "internal/clock", "internal/release", "internal/parity"}, "reports only read"},
+	{"internal/report", []string{"internal/live", "internal/lang", "internal/stage", "internal/check", "internal/alarm", "internal/clock", "internal/release", "internal/parity", "internal/runs"}, "reports only read"},
 	{"internal/project", []string{"internal/alarm", "internal/stage", "internal/release", "internal/check", "internal/containers", "internal/parity"}, "it reads what users write and runs nothing"},
 	{"internal/schedule", []string{"internal/lang", "internal/alarm", "internal/release"}, "when a release may start is a pure question of a plan, a calendar and traffic"},
 	{"internal/watch", []string{"internal/lang", "internal/stage", "internal/alarm", "internal/release", "internal/awshttp", "internal/clock", "internal/cloudwatch", "sim"}, "it only reads, of a real CloudWatch and of simulated ones, and knows no project and no container"},
