@@ -67,6 +67,7 @@ type Verification struct {
 	// Images are the digests by which the engine knows what ran, by version or, for what
 	// is not released, by the image's name; nil before containers ran.
 	Images map[string]string
+	Engine string // the version of the container engine; "" before one was found
 }
 
 // A Comparison is what the simulation predicted of a scenario beside what the
@@ -153,8 +154,8 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 			}
 		}
 		crew, err := r.crew(ctx, name, specs)
-		if crew.images != nil {
-			v.Images = crew.images
+		if name == Containers {
+			v.Images, v.Engine = crew.images, crew.engine
 		}
 		if err != nil {
 			v.Unverified = append(v.Unverified, fmt.Sprintf("nothing was rehearsed in containers: %v", err))
@@ -187,6 +188,7 @@ type crew struct {
 	parallel int                         // how many scenarios run at once
 	close    func(context.Context) error // takes down what was raised beforehand
 	images   map[string]string           // see Verification
+	engine   string                      // likewise
 }
 
 // crew makes what the stage of that name needs for the specs. Only the container stage may
@@ -200,6 +202,7 @@ func (r Rehearsal) crew(ctx context.Context, name string, specs []*Spec) (crew, 
 	if err != nil {
 		return c, err
 	}
+	c.engine = engine.Version
 	images, err := r.images(ctx, engine, specs)
 	if err != nil {
 		return c, err

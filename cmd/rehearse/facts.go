@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -15,6 +18,8 @@ import (
 
 	"rehearsal/internal/check"
 	"rehearsal/internal/clock"
+	"rehearsal/internal/evidence"
+	"rehearsal/internal/project"
 	"rehearsal/internal/report"
 	"rehearsal/internal/runs"
 	"rehearsal/internal/stage"
@@ -44,6 +49,12 @@ func (p *pastFlags) of(rehearsal string) (string, error) {
 	return p.file, nil
 }
 
+// keeping says where what came of a run is kept, and with what key its evidence is signed.
+type keeping struct {
+	pastFlags
+	key *evidence.PrivateKey // nil: it is not signed
+}
+
 // facts is what is known of a run that goes on, and where it is kept.
 type facts struct {
 	*runs.Run
@@ -52,14 +63,17 @@ type facts struct {
 	rec    *runs.Recording
 	say    func(format string, args ...any)
 	once   sync.Once // says why past runs are not kept
+	inputs []evidence.Subject
+	key    *evidence.PrivateKey
+	setup  *stage.Setup
 }
 
 // beginRun says what is known of a run before it runs, and leaves it in the report
 // folder and with the past runs: a run that is killed leaves these facts, without an
 // end. Where past runs cannot be kept the rehearsal goes on, and says so.
-func beginRun(ctx context.Context, r *steps.Rehearsal, past pastFlags, view *report.View) (*facts, error) {
+func beginRun(ctx context.Context, r *steps.Rehearsal, keep keeping, view *report.View) (*facts, error) {
 	p := r.Project
-	f := &facts{report: r.Report, say: view.Line, Run: &runs.Run{
+	f := &facts{report: r.Report, say: view.Line, key: keep.key, setup: &p.Setup, Run: &runs.Run{
 		Service: p.Setup.Service, Began: clock.Wall().UTC(), Seed: r.Seed, Pace: r.Pace, Stages: r.Stages,
 		File: p.File, Features: r.Features, Tags: r.Tags, ContainerTags: r.ContainerTags, Version: build(),
 		Part: r.Tags != "" || len(r.Features) != 1 || r.Features[0] != p.Features,
@@ -82,6 +96,9 @@ func beginRun(ctx context.Context, r *steps.Rehearsal, past pastFlags, view *rep
 		f.Committed = &commit.At
 	}
 	if r.Report != "" {
+		if f.inputs, err = inputsOf(p, r.Features); err != nil {
+			return nil, err
+		}
 		if err := runs.Begin(r.Report); err != nil {
 			return nil, fmt.Errorf("--report %s: %w", r.Report, err)
 		}
@@ -89,7 +106,7 @@ func beginRun(ctx context.Context, r *steps.Rehearsal, past pastFlags, view *rep
 			return nil, err
 		}
 	}
-	f.record(ctx, past, p.File)
+	f.record(ctx, keep.pastFlags, p.File)
 	notify := r.Notify
 	r.Notify = func(on string, n steps.Notice) {
 		if n.Result != nil {
@@ -142,7 +159,7 @@ func (f *facts) add(ctx context.Context, r *steps.Result) {
 }
 
 // end completes the facts of a run that ended with err.
-func (f *facts) end(ctx context.Context, v *steps.Verification, err error) error {
+func (f *facts) end(ctx context.Context, v *steps.Verification, err error, out io.Writer) error {
 	now, status := clock.Wall().UTC(), statusOf(err)
 	f.Ended, f.Status = &now, &status
 	if v != nil {
@@ -174,7 +191,80 @@ func (f *facts) end(ctx context.Context, v *steps.Verification, err error) error
 	if werr := f.Write(f.report); werr != nil {
 		return errors.Join(err, werr)
 	}
+	if werr := f.testify(context.WithoutCancel(ctx), v, out); werr != nil {
+		return errors.Join(err, fmt.Errorf("the evidence cannot be written: %w", werr))
+	}
 	return err
+}
+
+// testify writes the evidence of the run, after everything else in the report folder.
+func (f *facts) testify(ctx context.Context, v *steps.Verification, out io.Writer) error {
+	p := evidence.Predicate{
+		Verdict: evidence.VerdictOf(*f.Status), Run: *f.Run, Alarms: rulesOf(f.setup), Inputs: f.inputs,
+		Versions: evidence.Versions{Rehearse: f.Version, Go: runtime.Version()},
+	}
+	if v != nil {
+		for _, r := range v.Results {
+			switch r.Verdict {
+			case check.Passed:
+				p.Passed++
+			case check.Failed:
+				p.Failed++
+			case check.Inconclusive:
+				p.Unknown++
+			}
+		}
+		if p.Versions.Engine = v.Engine; v.Parity != nil {
+			standings := map[string]int{}
+			for _, d := range v.Parity.Differences {
+				standings[d.Standing.String()]++
+			}
+			p.Parity = standings
+		}
+	}
+	if err := evidence.Write(ctx, f.report, p, f.key); err != nil {
+		return err
+	}
+	name := filepath.Join(f.report, evidence.File)
+	if f.key == nil {
+		fmt.Fprintf(out, "evidence: %s, not signed (--evidence-key signs it)\n", name)
+		return nil
+	}
+	id, err := f.key.KeyID()
+	fmt.Fprintf(out, "evidence: %s, signed with %s\n", name, id)
+	return err
+}
+
+// rulesOf is the rules of the alarms, without what they call when they go off.
+func rulesOf(s *stage.Setup) any {
+	alarms, composites := slices.Clone(s.Alarms), slices.Clone(s.Composites)
+	for i := range alarms {
+		a := &alarms[i]
+		a.AlarmArn, a.AlarmDescription, a.OKActions, a.AlarmActions, a.InsufficientDataActions, a.StateReason = "", "", nil, nil, nil, ""
+	}
+	rules := map[string]string{}
+	for _, c := range composites {
+		rules[c.AlarmName] = c.AlarmRule
+	}
+	return map[string]any{"MetricAlarms": alarms, "CompositeAlarms": rules}
+}
+
+// inputsOf is the files that decide the simulated part of a rehearsal.
+func inputsOf(p *project.Project, features []string) ([]evidence.Subject, error) {
+	files, err := steps.FeatureFiles(features)
+	if err != nil {
+		return nil, err
+	}
+	var all []evidence.Subject
+	for _, file := range slices.Concat(p.Files, files) {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		hash := sha256.Sum256(data)
+		all = append(all, evidence.NewSubject(filepath.ToSlash(file), hex.EncodeToString(hash[:])))
+	}
+	return all, nil
 }
 
 // statusOf is the exit status of a command that ended with err.

@@ -70,6 +70,7 @@ Exit status: 0 verified, 1 a promise was broken, 2 the input is wrong,
 		alarmsCommand(),
 		conformanceCommand(),
 		runsCommand(),
+		evidenceCommand(),
 	)
 	return root
 }

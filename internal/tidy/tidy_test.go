@@ -34,6 +34,7 @@ var imports = []struct {
 	{"internal/cloudwatch", []string{"internal/alarm", "internal/awshttp", "internal/clock"}, "monitoring must not know what is released"},
 	{"internal/conformance", []string{"internal/alarm", "internal/awshttp", "internal/clock"}, "it holds any CloudWatch against AWS's documents, so it knows none from inside"},
 	{"internal/runs", nil, "what is remembered of a run is text and numbers: it must be readable when everything else has changed"},
+	{"internal/evidence", []string{"internal/runs"}, "what proves must be checkable by who has the report folder and nothing else"},
 	{"internal/stage", []string{"internal/alarm"}, "the vocabulary knows no stage and no plan"},
 	{"internal/release", []string{"internal/stage", "internal/alarm"}, "a release must be the same on every stage, so it knows none"},
 	{"internal/check", []string{"internal/stage", "internal/alarm"}, "checks only read histories"},
