@@ -69,6 +69,8 @@ Exit status: 0 verified, 1 a promise was broken, 2 the input is wrong,
 		cloudwatchCommand(),
 		alarmsCommand(),
 		conformanceCommand(),
+		runsCommand(),
+		evidenceCommand(),
 	)
 	return root
 }
