@@ -17,6 +17,7 @@ import (
 
 	"rehearsal/internal/clock"
 	"rehearsal/internal/containers"
+	"rehearsal/internal/lang"
 	"rehearsal/internal/live"
 	"rehearsal/internal/project"
 	"rehearsal/internal/release"
@@ -109,12 +110,12 @@ func (f *flags) verify(c *cobra.Command, features []string, day string) error {
 		return err
 	}
 	if f.cloudwatch == containers.CloudWatchAWS {
-		if r.AWS, err = askForAWS(c.Context(), &r.Project.Setup, f.yes, c.InOrStdin(), c.OutOrStdout()); err != nil {
+		if r.AWS, err = askForAWS(c.Context(), &r.Project.Setup, f.yes, c.InOrStdin(), speaks(c)); err != nil {
 			return err
 		}
 	}
 	r.Parity.Today = today
-	return verify(c.Context(), r, c.OutOrStdout(), f.serve)
+	return verify(c.Context(), r, speaks(c), f.serve)
 }
 
 func verifyCommand() *cobra.Command {
@@ -127,7 +128,7 @@ func verifyCommand() *cobra.Command {
 			err := f.verify(c, features, day)
 			var status exitStatus
 			if err != nil && !errors.As(err, &status) && onGitHub() {
-				report.AnnotateMistakes(c.OutOrStdout(), err, os.Getenv("GITHUB_WORKSPACE"))
+				report.AnnotateMistakes(c.OutOrStdout(), readersLang(c), err, os.Getenv("GITHUB_WORKSPACE"))
 			}
 			return err
 		},
@@ -147,28 +148,29 @@ func verifyCommand() *cobra.Command {
 }
 
 // verify runs the rehearsal and shows it, on out and, where it is served, in browsers.
-func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer, serve string) error {
-	run, screen := live.NewRun(r.Project.Setup.Service), screenOf(out)
-	server, err := serveAt(serve, run)
+func verify(ctx context.Context, r *steps.Rehearsal, out speaker, serve string) error {
+	run, screen := live.NewRun(r.Project.Setup.Service), screenOf(out.Writer, out.Lang)
+	server, err := serveAt(serve, run, out.Lang)
 	if err != nil {
 		return err
 	}
-	view := report.NewView(out, run, screen)
+	view := report.NewView(out.Writer, run, screen)
+	view.Lang = out.Lang
 	defer view.Close()
-	r.Progress = func(line string) { view.Line("%s", line) }
+	r.Progress = func(line string) { view.Line("%s", out.Text(line)) }
 	r.Engine = func(ctx context.Context) (*containers.Engine, error) { return engine(ctx, r.Progress) }
 	r.Notify = notifier(run, view)
 	heard := context.AfterFunc(ctx, func() { run.Tell(func(s *live.State, _ time.Time) { s.Stopping = true }) })
 	defer heard()
 	if server != nil {
-		view.Line("live at %s (%s)", server.URL, server.Who)
+		view.Line("live at %s (%s)", server.URL, out.Text(server.Who))
 	}
 	err = rehearseWith(ctx, r, out, view)
 	return over(ctx, out, err, run, server, screen != nil)
 }
 
 // rehearseWith runs the rehearsal, says what came of it, and returns its exit status.
-func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *report.View) error {
+func rehearseWith(ctx context.Context, r *steps.Rehearsal, out speaker, view *report.View) error {
 	began := clock.Wall()
 	view.Line("Rehearsing the releases of %s (seed %d)", r.Project.Setup.Service, r.Seed)
 	if n := len(containers.ComposeNotes(r.Project.Compose, &r.Project.Setup)); n > 0 {
@@ -180,13 +182,16 @@ func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *
 	done()
 	view.Close()
 	if v != nil {
-		var b bytes.Buffer
 		came := summary(v, clock.Since(began))
 		if came.Parity == nil {
 			came.NotCompared = notCompared(r.Project)
 		}
-		report.Summary(&b, came)
-		if _, werr := out.Write(b.Bytes()); werr != nil {
+		var b bytes.Buffer
+		report.Summary(&b, came) // what is kept is the same for every reader
+		var said bytes.Buffer
+		came.Lang = out.Lang
+		report.Summary(&said, came)
+		if _, werr := out.Write(said.Bytes()); werr != nil {
 			return werr
 		}
 		if werr := tellGitHub(came, out); werr != nil {
@@ -203,18 +208,18 @@ func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *
 	}
 	if r.AWS != nil {
 		if left := r.AWS.Left(); left != nil { // once more, last, and as commands can be copied
-			fmt.Fprintf(out, "\n%v\n", left)
+			fmt.Fprintf(out, "\n%s\n", out.Text(left.Error()))
 		}
 	}
 	var input *steps.InputError
 	switch {
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(out, "interrupted: the stages were taken down; nothing may be concluded")
+		out.say("interrupted: the stages were taken down; nothing may be concluded")
 		return exitStatus(steps.ExitInconclusive)
 	case errors.As(err, &input) || err != nil && v == nil:
 		return err
 	case err != nil:
-		fmt.Fprintf(out, "%v\n", err)
+		out.tell(err.Error())
 		return exitStatus(steps.ExitInconclusive)
 	}
 	if s := v.Status(); s != steps.ExitVerified {
@@ -244,10 +249,10 @@ func tellGitHub(run report.Run, out io.Writer) error {
 	return f.Close()
 }
 
-func resultLine(r *steps.Result) string {
-	line := fmt.Sprintf("%-10s %s", r.Stage, r.Spec.Name)
+func resultLine(l lang.Lang, r *steps.Result) string {
+	line := lang.Pad(l.Text(r.Stage), 10) + " " + r.Spec.Name
 	if r.Released > 0 {
-		line += fmt.Sprintf(" (%s in %s)", report.Clock(r.Released), r.Took.Round(100*time.Millisecond))
+		line += l.Sprintf(" (%s in %s)", report.Clock(r.Released), r.Took.Round(100*time.Millisecond).String())
 	}
 	return line
 }
@@ -304,7 +309,8 @@ func knownBadCommand() *cobra.Command {
 				return err
 			}
 			r.Engine = func(ctx context.Context) (*containers.Engine, error) { return engine(ctx, func(string) {}) }
-			say := newProgress(c.ErrOrStderr(), "rehearsed")
+			out := speaks(c)
+			say := newProgress(c.ErrOrStderr(), out.Lang, "%s: %d scenarios rehearsed", "%s %3d%% of %d scenarios: %s")
 			r.Notify = countBreakages(say)
 			catches, err := r.KnownBad(c.Context())
 			say.end()
@@ -313,19 +319,19 @@ func knownBadCommand() *cobra.Command {
 			}
 			missed := 0
 			for _, k := range catches {
-				fmt.Fprintf(c.OutOrStdout(), "%s: caught by %d\n", k.Breakage, len(k.By))
+				out.say("%s: caught by %d", out.Text(string(k.Breakage)), len(k.By))
 				for _, r := range k.By {
-					fmt.Fprintf(c.OutOrStdout(), "  %s %s (%s)\n    %s\n", r.Spec.Where(), r.Spec.Name, r.Verdict, strings.ReplaceAll(r.Err.Error(), "\n", "\n    "))
+					fmt.Fprintf(out, "  %s %s (%s)\n    %s\n", r.Spec.Where(), r.Spec.Name, out.Text(r.Verdict.String()), strings.ReplaceAll(out.Text(r.Err.Error()), "\n", "\n    "))
 				}
 				if len(k.By) == 0 {
 					missed++
 				}
 			}
 			if missed > 0 {
-				fmt.Fprintf(c.OutOrStdout(), "%d of %d breakages of the harness went unnoticed\n", missed, len(catches))
+				out.say("%d of %d breakages of the harness went unnoticed", missed, len(catches))
 				return exitStatus(steps.ExitBroken)
 			}
-			fmt.Fprintf(c.OutOrStdout(), "every one of %d breakages of the harness turned scenarios red\n", len(catches))
+			out.say("every one of %d breakages of the harness turned scenarios red", len(catches))
 			return nil
 		},
 	}
