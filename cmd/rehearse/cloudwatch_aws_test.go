@@ -111,5 +111,5 @@ func TestConfirmAWS(t *testing.T) {
 	cancel()
 	silent, closeIt := io.Pipe()
 	defer func() { _ = closeIt.Close() }()
-	require.ErrorContains(t, confirmAWS(ctx, account, silent, io.Discard), "nothing was started", "Ctrl-C at the question")
+	require.ErrorContains(t, confirmAWS(ctx, account, silent, speaker{io.Discard, lang.English}), "nothing was started", "Ctrl-C at the question")
 }

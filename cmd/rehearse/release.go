@@ -27,11 +27,11 @@ type onceFlags struct {
 
 const noVersion = "none"
 
-func (f *onceFlags) add(c *cobra.Command, what string) {
+func (f *onceFlags) add(c *cobra.Command, where string) {
 	f.parallel = 1
 	c.Flags().StringVarP(&f.file, "file", "f", "rehearsal.yaml", "the rehearsal whose service it is")
-	c.Flags().StringVar(&f.stage, "stage", "sim", "sim or containers: where "+what)
-	c.Flags().StringVar(&f.stable, "stable", "", "the version that serves everyone before, or "+noVersion+" (default: the first of the others)")
+	c.Flags().StringVar(&f.stage, "stage", "sim", where)
+	c.Flags().StringVar(&f.stable, "stable", "", fmt.Sprintf("the version that serves everyone before, or %s (default: the first of the others)", noVersion))
 	c.Flags().Uint64Var(&f.seed, "seed", 1, "of everything that chance decides; the same seed replays the same simulation")
 	c.Flags().Float64Var(&f.pace, "pace", 60, "how many times faster than the wall release time runs in containers while nothing but waiting happens")
 	c.Flags().StringVar(&f.report, "report", "", "folder for the history, as NDJSON")
@@ -110,7 +110,7 @@ plan's window, say) or stuck, so that a pipeline must stop, 2 the input is wrong
 			return finish(out, done, err)
 		},
 	}
-	f.add(c, "it is released")
+	f.add(c, "sim or containers: where it is released")
 	c.Flags().StringVar(&f.plan, "plan", "", "the release plan (default: the rehearsal's own)")
 	c.Flags().StringVar(&f.ignore, "ignore-window", "", "release outside of the plan's window too, for this `REASON`, which is written down")
 	return c
@@ -218,7 +218,7 @@ is wrong (the workflow, say), 3 inconclusive: something of it cannot run here.`,
 			return finish(out, done, err)
 		},
 	}
-	f.add(c, "its deploy job releases")
+	f.add(c, "sim or containers: where its deploy job releases")
 	return c
 }
 
