@@ -116,7 +116,7 @@ func (r Rehearsal) once(ctx context.Context, o Order, what string, say func(stri
 	s.Notify = func(n Notice) {
 		if n.Stage != nil && what == "release" {
 			n.Stage.History().Watch(func(e stage.Event) {
-				if line := report.Line(e); line != "" && !over.Load() {
+				if line := report.Line(r.Lang, e); line != "" && !over.Load() {
 					say(line)
 				}
 			})

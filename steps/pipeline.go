@@ -10,6 +10,7 @@ import (
 
 	"rehearsal/internal/check"
 	"rehearsal/internal/clock"
+	"rehearsal/internal/lang"
 	"rehearsal/internal/pipeline"
 	"rehearsal/internal/project"
 	"rehearsal/internal/release"
@@ -201,7 +202,7 @@ func (w *World) answerRelease(ctx context.Context, r pipeline.Request, say func(
 	}
 	w.noteIgnored(rules, now, r.IgnoreWindow, r.Version)
 	w.history().Watch(func(e stage.Event) {
-		if line := report.Line(e); line != "" && ctx.Err() == nil {
+		if line := report.Line(lang.English, e); line != "" && ctx.Err() == nil {
 			say(line)
 		}
 	})

@@ -18,6 +18,7 @@ import (
 
 	"rehearsal/internal/check"
 	"rehearsal/internal/containers"
+	"rehearsal/internal/lang"
 	"rehearsal/internal/parity"
 	"rehearsal/internal/project"
 	"rehearsal/internal/stage"
@@ -48,6 +49,7 @@ type Rehearsal struct {
 	Parity   ParityOptions
 	Notify   func(stageName string, n Notice)
 	Progress func(string) // one line each
+	Lang     lang.Lang    // of what is told of a single release as it goes on; "" is English
 	// Engine finds the container engine, when the containers' turn comes.
 	Engine func(ctx context.Context) (*containers.Engine, error)
 }

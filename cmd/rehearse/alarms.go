@@ -33,7 +33,7 @@ is one, unless flags say otherwise.`,
 			if err != nil {
 				return err
 			}
-			return out.Describe(c.OutOrStdout())
+			return out.Describe(c.OutOrStdout(), readersLang(c))
 		},
 	}
 	f := c.Flags()

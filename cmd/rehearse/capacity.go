@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,8 +54,8 @@ not make the load that would tell, or nothing tells what the simulated service b
 			if err != nil {
 				return err
 			}
-			s := &capacitySayer{c.OutOrStdout(), lang.Of(os.Getenv), run, times}
-			r.Progress = s.line
+			s := &capacitySayer{c.OutOrStdout(), readersLang(c), run, times}
+			r.Progress = func(line string) { s.line(s.lang.Text(line)) }
 			r.Engine = func(ctx context.Context) (*containers.Engine, error) { return engine(ctx, r.Progress) }
 			if len(args) == 1 {
 				run.Version = args[0]
@@ -125,7 +126,7 @@ func (s *capacitySayer) run(ctx context.Context, stages []string, asJSON string)
 			if len(stages) == 1 {
 				return 0, errors.New(why)
 			}
-			s.say("INCONCLUSIVE: %s", why)
+			s.say("INCONCLUSIVE: %s", s.lang.Text(why))
 		} else {
 			var err error
 			if status, err = s.one(ctx, name, found); err != nil {
@@ -166,7 +167,7 @@ func (s *capacitySayer) one(ctx context.Context, name string, found map[string]*
 	case err != nil && r == nil:
 		return 0, err
 	case err != nil:
-		s.say("INCONCLUSIVE: %s", err.Error())
+		s.say("INCONCLUSIVE: %s", err)
 		return steps.ExitInconclusive, nil
 	}
 	found[name] = r
@@ -179,19 +180,16 @@ func (s *capacitySayer) one(ctx context.Context, name string, found map[string]*
 	switch {
 	case r.Kept >= wanted && r.Kept > 0:
 		if r.Bound != "" {
-			s.say("The limit is higher: %s", r.Bound)
+			s.say("The limit is higher: %s", s.lang.Text(r.Bound))
 		}
 		return steps.ExitVerified, nil
 	case r.Broke == 0 || !own:
-		why := r.Bound
-		if why == "" {
-			why = s.lang.Text("the limit is not the service's own")
-		}
+		why := s.lang.Text(cmp.Or(r.Bound, "the limit is not the service's own"))
 		s.say("INCONCLUSIVE: %g requests per second are required; %s", wanted, why)
 		return steps.ExitInconclusive, nil
 	}
 	if r.Kept == 0 {
-		s.say("NOT KEPT: %s", r.Bound)
+		s.say("NOT KEPT: %s", s.lang.Text(r.Bound))
 	}
 	s.say("NOT ENOUGH: %g requests per second are required, %g times the traffic", wanted, s.require)
 	return steps.ExitBroken, nil
@@ -237,7 +235,7 @@ func (s *capacitySayer) where(r *capacity.Result) (own bool) {
 		}
 		text, own := st.Where()
 		if text != "" {
-			s.say("At %.4g requests per second %s", st.Rate, text)
+			s.say("At %.4g requests per second %s", st.Rate, s.lang.Text(text))
 		}
 		return own
 	}

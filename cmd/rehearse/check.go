@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"rehearsal/internal/containers"
+	"rehearsal/internal/lang"
 	"rehearsal/steps"
 )
 
@@ -32,8 +35,8 @@ concluded.`,
 			if err != nil {
 				return err
 			}
-			out := c.OutOrStdout()
-			r.Progress = func(line string) { fmt.Fprintln(out, line) }
+			out := speaks(c)
+			r.Progress = out.tell
 			r.Engine = func(ctx context.Context) (*containers.Engine, error) { return engine(ctx, r.Progress) }
 			run.Rehearsal = *r
 			if len(args) == 1 {
@@ -42,21 +45,27 @@ concluded.`,
 			if err := run.Names(); err != nil {
 				return err
 			}
-			fmt.Fprintf(out, "%s on the %s stage: may %s be released, while %s serves?\n", r.Project.Setup.Service, r.Stages[0], run.Version, run.Stable)
-			run.Tell = func(one steps.Checked) { fmt.Fprintln(out, one.Line()) }
+			out.say("%s on the %s stage: may %s be released, while %s serves?", r.Project.Setup.Service, out.Text(r.Stages[0]), run.Version, run.Stable)
+			run.Tell = func(one steps.Checked) {
+				verdict := "ok  "
+				if !one.OK {
+					verdict = "FAIL"
+				}
+				fmt.Fprintf(out, "%s %s %7s  %s\n", verdict, lang.Pad(one.Before.String(), 26), one.Took.Round(time.Millisecond), out.Text(strings.TrimSpace(one.Said)))
+			}
 			status, err := run.Check(c.Context())
 			var input *steps.InputError
 			switch {
 			case errors.As(err, &input):
 				return err
 			case errors.Is(err, context.Canceled):
-				fmt.Fprintln(out, "interrupted: the stage was taken down; nothing may be concluded")
+				out.say("interrupted: the stage was taken down; nothing may be concluded")
 			case err != nil:
-				fmt.Fprintf(out, "INCONCLUSIVE: %v\n", err)
+				out.say("INCONCLUSIVE: %s", err)
 			case status == steps.ExitBroken:
-				fmt.Fprintf(out, "NOT READY: %s must not be released\n", run.Version)
+				out.say("NOT READY: %s must not be released", run.Version)
 			default:
-				fmt.Fprintf(out, "READY: %s may be released\n", run.Version)
+				out.say("READY: %s may be released", run.Version)
 			}
 			if status != steps.ExitVerified {
 				return exitStatus(status)

@@ -20,6 +20,7 @@ import (
 	"rehearsal/internal/alarm"
 	"rehearsal/internal/cloudwatch"
 	"rehearsal/internal/containers"
+	"rehearsal/internal/lang"
 	"rehearsal/steps"
 )
 
@@ -48,9 +49,9 @@ Send data without a timestamp: it gets the time of that clock.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if f.health {
-				return f.healthy(c.Context())
+				return f.healthy(c.Context(), readersLang(c))
 			}
-			return f.serve(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
+			return f.serve(c.Context(), speaks(c), c.ErrOrStderr())
 		},
 	}
 	c.Flags().StringVar(&f.listen, "listen", cloudwatchListen, "address and port to listen on; port 0 is a free one")
@@ -64,7 +65,7 @@ Send data without a timestamp: it gets the time of that clock.`,
 }
 
 // serve serves until ctx ends.
-func (f *cloudwatchFlags) serve(ctx context.Context, out, warn io.Writer) error {
+func (f *cloudwatchFlags) serve(ctx context.Context, out speaker, warn io.Writer) error {
 	at, err := listenAddress(f.listen)
 	if err != nil {
 		return err
@@ -75,7 +76,7 @@ func (f *cloudwatchFlags) serve(ctx context.Context, out, warn io.Writer) error 
 			fmt.Fprintf(out, "%s %s %s -> %s: %s\n", t.Time.UTC().Format(time.RFC3339), oneLine(t.Name), t.From, t.To, oneLine(t.Reason))
 		},
 		Acted: func(a cloudwatch.Action) {
-			fmt.Fprintf(out, "%s %s in %s acts: %s\n", a.Time.UTC().Format(time.RFC3339), oneLine(a.Alarm), a.State, oneLine(strings.Join(a.ARNs, " ")))
+			out.say("%s %s in %s acts: %s", a.Time.UTC().Format(time.RFC3339), oneLine(a.Alarm), a.State, oneLine(strings.Join(a.ARNs, " ")))
 		},
 	}
 	if f.start != "" {
@@ -103,18 +104,17 @@ func (f *cloudwatchFlags) serve(ctx context.Context, out, warn io.Writer) error 
 		return fmt.Errorf("--listen %s: %w", f.listen, err)
 	}
 	if !at.Addr().IsLoopback() {
-		fmt.Fprintf(warn, "warning: %s can be reached from other machines, and asks nobody for a password\n", f.listen)
+		fmt.Fprintln(warn, out.Sprintf("warning: %s can be reached from other machines, and asks nobody for a password", f.listen))
 	}
 	url := "http://" + reachable(listener.Addr().(*net.TCPAddr).AddrPort())
-	speed := fmt.Sprintf("runs %g times as fast as the wall's", f.speed)
+	speed := out.Sprintf("runs %g times as fast as the wall's", f.speed)
 	if f.speed == 0 {
-		speed = "stands still until " + url + "/_rehearsal/advance moves it"
+		speed = out.Sprintf("stands still until %s/_rehearsal/advance moves it", url)
 	}
-	fmt.Fprintf(out, `CloudWatch answers at %s
+	out.say(`CloudWatch answers at %s
 Its clock shows %s and %s.
 Point clients at it, with any credentials:
-  export AWS_ENDPOINT_URL=%s AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=rehearsal AWS_SECRET_ACCESS_KEY=rehearsal
-`, url, v.Now().Format(time.RFC3339), speed, url)
+  export AWS_ENDPOINT_URL=%s AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=rehearsal AWS_SECRET_ACCESS_KEY=rehearsal`, url, v.Now().Format(time.RFC3339), speed, url)
 	return v.Serve(ctx, listener)
 }
 
@@ -151,7 +151,7 @@ func (f *cloudwatchFlags) load(s *cloudwatch.Store) error {
 }
 
 // healthy asks the one that listens whether it answers.
-func (f *cloudwatchFlags) healthy(ctx context.Context) error {
+func (f *cloudwatchFlags) healthy(ctx context.Context, l lang.Lang) error {
 	at, err := listenAddress(f.listen)
 	if err != nil {
 		return err
@@ -171,7 +171,7 @@ func (f *cloudwatchFlags) healthy(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "no CloudWatch answers at %s: %v\n", f.listen, err)
+		fmt.Fprintln(os.Stderr, l.Sprintf("no CloudWatch answers at %s: %v", f.listen, err))
 		return exitStatus(steps.ExitBroken)
 	}
 	return nil
@@ -233,19 +233,20 @@ func cloudwatchImageCommand() *cobra.Command {
 		Short: "Build the container image of the local CloudWatch from source, without a registry",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			e, err := engine(c.Context(), func(line string) { fmt.Fprintln(c.OutOrStdout(), line) })
+			out := speaks(c)
+			e, err := engine(c.Context(), out.tell)
 			if err != nil {
 				return err
 			}
 			defer func() { _ = e.Close() }()
-			images, err := containers.NewImages(e, func(line string) { fmt.Fprintln(c.OutOrStdout(), line) }, containers.CloudWatchImageRecipe().For(tag))
+			images, err := containers.NewImages(e, out.tell, containers.CloudWatchImageRecipe().For(tag))
 			if err != nil {
 				return err
 			}
 			if _, err := images.Ensure(c.Context(), tag); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s is there: docker run --rm -p 127.0.0.1:4566:4566 %s\n", tag, tag)
+			out.say("%s is there: docker run --rm -p 127.0.0.1:4566:4566 %s", tag, tag)
 			return nil
 		},
 	}

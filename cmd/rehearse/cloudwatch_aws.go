@@ -13,7 +13,7 @@ import (
 
 // askForAWS finds the AWS account that is to judge the alarms, shows it, and asks
 // whether it is the right one. Before it returns nothing was changed anywhere.
-func askForAWS(ctx context.Context, s *stage.Setup, yes bool, in io.Reader, out io.Writer) (*containers.AWSAccount, error) {
+func askForAWS(ctx context.Context, s *stage.Setup, yes bool, in io.Reader, out speaker) (*containers.AWSAccount, error) {
 	if !yes && !isTerminal(in) {
 		return nil, fmt.Errorf("--cloudwatch aws asks whether the account is the right one, and there is no terminal to ask on: look at `aws sts get-caller-identity`, then say --yes")
 	}
@@ -28,22 +28,22 @@ func askForAWS(ctx context.Context, s *stage.Setup, yes bool, in io.Reader, out 
 	return account, confirmAWS(ctx, account, in, out)
 }
 
-func showAWS(a *containers.AWSAccount, s *stage.Setup, out io.Writer) {
-	fmt.Fprintln(out, "The alarms are to be judged by AWS:")
+func showAWS(a *containers.AWSAccount, s *stage.Setup, out speaker) {
+	out.say("The alarms are to be judged by AWS:")
 	showAccount(a, out)
-	fmt.Fprintln(out, containers.AWSNote(s))
+	out.tell(containers.AWSNote(s))
 }
 
-func showAccount(a *containers.AWSAccount, out io.Writer) {
-	fmt.Fprintf(out, "  account  %s\n  as       %s\n  region   %s\n", a.ID, oneLine(a.ARN), a.Region)
+func showAccount(a *containers.AWSAccount, out speaker) {
+	out.say("  account  %s\n  as       %s\n  region   %s", a.ID, oneLine(a.ARN), a.Region)
 	if a.Endpoint != "" {
-		fmt.Fprintf(out, "  endpoint %s (not AWS's own)\n", a.Endpoint)
+		out.say("  endpoint %s (not AWS's own)", a.Endpoint)
 	}
 }
 
 // confirmAWS has the account's id typed.
-func confirmAWS(ctx context.Context, a *containers.AWSAccount, in io.Reader, out io.Writer) error {
-	fmt.Fprint(out, "Type the account id to go on: ")
+func confirmAWS(ctx context.Context, a *containers.AWSAccount, in io.Reader, out speaker) error {
+	fmt.Fprint(out, out.Sprintf("Type the account id to go on: "))
 	typed := make(chan string, 1)
 	go func() { // a read cannot be ended by ctx
 		line, _ := bufio.NewReader(io.LimitReader(in, 1<<10)).ReadString('\n')

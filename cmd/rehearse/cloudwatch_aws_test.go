@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rehearsal/internal/containers"
+	"rehearsal/internal/lang"
 )
 
 // someAWS is an AWS that only says who one is, and the environment that leads to it.
@@ -101,14 +102,14 @@ func TestConfirmAWS(t *testing.T) {
 		"": false, "\n": false, "y\n": false, "yes\n": false, "12345678901\n": false, strings.Repeat("1", 5000): false,
 	} {
 		var out bytes.Buffer
-		err := confirmAWS(t.Context(), account, strings.NewReader(typed), &out)
+		err := confirmAWS(t.Context(), account, strings.NewReader(typed), speaker{&out, lang.English})
 		assert.Equal(t, want, err == nil, "%q", typed)
 		assert.Equal(t, "Type the account id to go on: ", out.String())
 	}
-	require.Error(t, confirmAWS(t.Context(), &containers.AWSAccount{}, strings.NewReader("\n"), io.Discard), "an account without an id is nobody's")
+	require.Error(t, confirmAWS(t.Context(), &containers.AWSAccount{}, strings.NewReader("\n"), speaker{io.Discard, lang.English}), "an account without an id is nobody's")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	silent, closeIt := io.Pipe()
 	defer func() { _ = closeIt.Close() }()
-	require.ErrorContains(t, confirmAWS(ctx, account, silent, io.Discard), "nothing was started", "Ctrl-C at the question")
+	require.ErrorContains(t, confirmAWS(ctx, account, silent, speaker{io.Discard, lang.English}), "nothing was started", "Ctrl-C at the question")
 }

@@ -40,7 +40,7 @@ failures: --print-mix prints the one that is assumed, to be made your own.`,
   rehearse compare --print-mix > mix.yaml && rehearse compare --mix mix.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			out := cmd.OutOrStdout()
+			out := speaks(cmd)
 			if printMix {
 				_, err := io.WriteString(out, compare.DefaultMixFile())
 				return err
@@ -63,8 +63,8 @@ failures: --print-mix prints the one that is assumed, to be made your own.`,
 			if err != nil {
 				return err
 			}
-			say := newProgress(cmd.ErrOrStderr(), "simulated")
-			c.Progress = func(p *release.Plan, done, of int) { say.count(p.Name, "releases", done, of) }
+			say := newProgress(cmd.ErrOrStderr(), out.Lang, "%s: %d releases simulated", "%s %3d%% of %d releases: %s")
+			c.Progress = func(p *release.Plan, done, of int) { say.count(p.Name, done, of) }
 			r, err := c.Run(cmd.Context())
 			say.end()
 			var input *compare.InputError
@@ -72,13 +72,13 @@ failures: --print-mix prints the one that is assumed, to be made your own.`,
 			case errors.As(err, &input):
 				return err
 			case errors.Is(err, context.Canceled):
-				fmt.Fprintln(out, "interrupted: nothing may be concluded")
+				out.say("interrupted: nothing may be concluded")
 				return exitStatus(steps.ExitInconclusive)
 			case err != nil:
-				fmt.Fprintf(out, "%v: nothing may be concluded\n", err)
+				out.say("%v: nothing may be concluded", err)
 				return exitStatus(steps.ExitInconclusive)
 			}
-			if err := r.Table(out); err != nil {
+			if err := r.Table(out, out.Lang); err != nil {
 				return err
 			}
 			sayMore(out, p, r, made, left)
@@ -101,20 +101,20 @@ failures: --print-mix prints the one that is assumed, to be made your own.`,
 
 // sayMore says what the table does not: which plans were made up, what is wrong with the
 // others, and what was left out of the mix.
-func sayMore(out io.Writer, p *project.Project, r *compare.Result, made, left []string) {
+func sayMore(out speaker, p *project.Project, r *compare.Result, made, left []string) {
 	var lines []string
 	for _, name := range made {
-		lines = append(lines, fmt.Sprintf("%q is made from %s: no plan of the project has this strategy.", name, p.Plan.File))
+		lines = append(lines, out.Sprintf("%q is made from %s: no plan of the project has this strategy.", name, p.Plan.File))
 	}
 	for _, c := range r.Costs {
 		if !slices.Contains(made, c.Plan.Name) {
 			for _, wrong := range planErrors(p, c.Plan) {
-				lines = append(lines, wrong.Error())
+				lines = append(lines, out.Text(wrong.Error()))
 			}
 		}
 	}
 	for _, why := range left {
-		lines = append(lines, fmt.Sprintf("Left out of the mix: %s.", why))
+		lines = append(lines, out.Sprintf("Left out of the mix: %s.", out.Text(why)))
 	}
 	if len(lines) > 0 {
 		fmt.Fprintf(out, "\n%s\n", strings.Join(lines, "\n"))

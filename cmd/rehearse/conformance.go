@@ -74,14 +74,14 @@ func (f *conformanceFlags) run(c *cobra.Command) error {
 		}
 	}
 	if waits := slices.ContainsFunc(cases, func(k conformance.Case) bool { return k.Takes > 0 && k.Takes <= f.patience }); waits && !f.json {
-		fmt.Fprintf(os.Stderr, "%d cases; those that must wait do so together, for up to %s\n", len(cases), f.patience)
+		fmt.Fprintln(os.Stderr, readersLang(c).Sprintf("%d cases; those that must wait do so together, for up to %s", len(cases), f.patience))
 	}
 	o := conformance.Options{Endpoint: e, Only: f.only, Patience: f.patience}
-	say, tried := newProgress(c.ErrOrStderr(), "tried"), 0
+	say, tried := newProgress(c.ErrOrStderr(), readersLang(c), "%s: %d cases tried", "%s %3d%% of %d cases: %s"), 0
 	if !f.json {
 		o.Progress = func(conformance.Result) {
 			tried++
-			say.count("CloudWatch", "cases", tried, len(cases))
+			say.count("CloudWatch", tried, len(cases))
 		}
 	}
 	report, err := conformance.Run(c.Context(), o)

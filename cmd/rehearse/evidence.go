@@ -65,7 +65,7 @@ Exit status: 0 it holds, 1 it does not, 2 there is no evidence or no key to chec
 3 no key was given, so that anyone may have written it.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			say := saying{c.OutOrStdout(), readersLang()}
+			say := saying{c.OutOrStdout(), readersLang(c)}
 			_, err := holds(c.Context(), args[0], key, say)
 			return err
 		},
@@ -138,7 +138,7 @@ Exit status: 0 the same, 1 something differs or the evidence does not hold, 2 wr
 input, 3 nothing of the run was simulated.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			say := saying{c.OutOrStdout(), readersLang()}
+			say := saying{c.OutOrStdout(), readersLang(c)}
 			e, err := holds(c.Context(), args[0], key, say)
 			var status exitStatus
 			unsigned := errors.As(err, &status) && status == steps.ExitInconclusive // what is replayed needs no signature
@@ -245,7 +245,7 @@ func evidenceKeyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			say := saying{c.OutOrStdout(), readersLang()}
+			say := saying{c.OutOrStdout(), readersLang(c)}
 			say.line("%s is the key %s: keep it where only the pipeline that rehearses can read it.", args[0], id)
 			say.line("%s is its public half: give it to whoever checks evidence, by a way that you trust.", args[0]+".pub")
 			return nil

@@ -15,13 +15,14 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"rehearsal/internal/lang"
 	"rehearsal/internal/scaffold"
 )
 
 func initCommand() *cobra.Command {
 	var o scaffold.Options
 	var dryRun bool
-	var fromECS, language string
+	var fromECS string
 	c := &cobra.Command{
 		Use:   "init [folder]",
 		Short: "Write the first rehearsal of a service: from its compose file, or from its ECS task definition",
@@ -36,15 +37,9 @@ written, or none.`,
   rehearse init --from-ecs taskdef.json service.json`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			ctx, w := c.Context(), c.OutOrStdout()
+			ctx, w := c.Context(), speaks(c)
 			o.Folder = "."
-			switch language {
-			case "en":
-			case "ja":
-				o.Japanese = true
-			default:
-				return fmt.Errorf("--lang %q: it is \"en\" or \"ja\"", language)
-			}
+			o.Japanese = w.Lang == lang.Japanese
 			if c.Flags().Changed("rate") && o.Rate < 1 {
 				return fmt.Errorf("--rate %d: at least 1 request per second", o.Rate)
 			}
@@ -66,7 +61,7 @@ written, or none.`,
 			if in := c.InOrStdin(); !o.Guess && isTerminal(in) {
 				p := &person{bufio.NewReader(in), w}
 				o.Ask = func(question string, options []string, suggestion string) (string, error) {
-					return p.ask(ctx, question, options, suggestion)
+					return p.ask(ctx, w.Text(question), options, suggestion)
 				}
 			}
 			var d *scaffold.Draft
@@ -100,7 +95,6 @@ written, or none.`,
 	c.Flags().IntVar(&o.Rate, "rate", 0, fmt.Sprintf("requests per second that users send (default %d)", scaffold.DefaultRate))
 	c.Flags().BoolVar(&o.Guess, "yes", false, "ask nothing; take the likeliest service where several could be meant")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "print the files and write none")
-	c.Flags().StringVar(&language, "lang", "en", "language of the feature: en or ja")
 	c.Flags().StringVar(&fromECS, "from-ecs", "", "start from the output of aws ecs describe-task-definition; that of describe-services may follow")
 	return c
 }
@@ -111,19 +105,21 @@ func isTerminal(in io.Reader) bool {
 }
 
 // sayDraft says what was found and written, what is left to answer, and how to go on.
-func sayDraft(w io.Writer, d *scaffold.Draft) {
-	fmt.Fprintln(w, "Found:")
+func sayDraft(w speaker, d *scaffold.Draft) {
+	w.say("Found:")
 	for _, line := range d.Found {
-		fmt.Fprintf(w, "  %s\n", line)
+		fmt.Fprintf(w, "  %s\n", w.Text(line))
 	}
-	fmt.Fprintln(w, "\nWritten:")
+	fmt.Fprintln(w)
+	w.say("Written:")
 	for _, f := range d.Files {
 		fmt.Fprintf(w, "  %s\n", filepath.Join(d.Folder, f.Name))
 	}
 	if all := d.Questions(); len(all) > 0 {
-		fmt.Fprintln(w, "\nOnly you know (it passes without, and means more with):")
+		fmt.Fprintln(w)
+		w.say("Only you know (it passes without, and means more with):")
 		for _, q := range all {
-			fmt.Fprintf(w, "  %s:%d: %s\n", filepath.Join(d.Folder, q.File), q.Line, q.Text)
+			fmt.Fprintf(w, "  %s:%d: %s\n", filepath.Join(d.Folder, q.File), q.Line, w.Text(q.Text))
 		}
 	}
 	file, pace := "", ""
@@ -133,7 +129,8 @@ func sayDraft(w io.Writer, d *scaffold.Draft) {
 	if d.Pace < 60 {
 		pace = fmt.Sprintf(" --pace %d", d.Pace)
 	}
-	fmt.Fprintln(w, "\nNext:")
+	fmt.Fprintln(w)
+	w.say("Next:")
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	for _, next := range [][2]string{
 		{"rehearse verify --stage sim" + file, "on the simulated stage: a second, no Docker"},
@@ -141,7 +138,7 @@ func sayDraft(w io.Writer, d *scaffold.Draft) {
 		{"rehearse doctor" + file, "what a rehearsal in containers needs"},
 		{"rehearse verify" + file + pace, "in containers too"},
 	} {
-		fmt.Fprintf(table, "  %s\t# %s\n", next[0], next[1])
+		fmt.Fprintf(table, "  %s\t# %s\n", next[0], w.Text(next[1]))
 	}
 	_ = table.Flush() // an error of w is its owner's to see, as with Fprint
 }
@@ -149,7 +146,7 @@ func sayDraft(w io.Writer, d *scaffold.Draft) {
 // A person answers questions at a terminal.
 type person struct {
 	in  *bufio.Reader
-	out io.Writer
+	out speaker
 }
 
 func (p *person) ask(ctx context.Context, question string, options []string, suggestion string) (string, error) {
@@ -176,7 +173,7 @@ func (p *person) ask(ctx context.Context, question string, options []string, sug
 		if len(options) == 0 || slices.Contains(options, answer) {
 			return answer, nil
 		}
-		fmt.Fprintf(p.out, "%q is not one of them.\n", answer)
+		p.out.say("%q is not one of them.", answer)
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"rehearsal/internal/lang"
 )
 
 const samples = "../../internal/scaffold/testdata"
@@ -377,7 +379,7 @@ func TestInitSaysWhatItNeeds(t *testing.T) {
 
 func TestAPersonIsAskedUntilTheAnswerFits(t *testing.T) {
 	var out bytes.Buffer
-	p := &person{bufio.NewReader(strings.NewReader("shop\napi\n\n  typed  ")), &out}
+	p := &person{bufio.NewReader(strings.NewReader("shop\napi\n\n  typed  ")), speaker{&out, lang.English}}
 	answer, err := p.ask(t.Context(), "Which?", []string{"web", "api"}, "web")
 	require.NoError(t, err)
 	assert.Equal(t, "api", answer)
@@ -395,6 +397,6 @@ func TestAPersonIsAskedUntilTheAnswerFits(t *testing.T) {
 	defer func() { _ = typing.Close() }()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = (&person{bufio.NewReader(silent), &out}).ask(ctx, "What?", nil, "suggested")
+	_, err = (&person{bufio.NewReader(silent), speaker{&out, lang.English}}).ask(ctx, "What?", nil, "suggested")
 	assert.ErrorContains(t, err, "interrupted")
 }

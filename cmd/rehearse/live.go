@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"time"
@@ -19,7 +18,7 @@ import (
 
 // screenOf is out as a terminal on which a run is drawn; nil where it is none, or where
 // plain lines are wanted.
-func screenOf(out io.Writer) *report.Screen {
+func screenOf(out io.Writer, l lang.Lang) *report.Screen {
 	f, ok := out.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("CI") != "" || os.Getenv("TERM") == "dumb" {
 		return nil
@@ -33,12 +32,9 @@ func screenOf(out io.Writer) *report.Screen {
 			return cols, rows
 		},
 		Colour: os.Getenv("NO_COLOR") == "", // https://no-color.org
-		Lang:   readersLang(),
+		Lang:   l,
 	}
 }
-
-// readersLang is the language of who watches.
-func readersLang() lang.Lang { return lang.Of(os.Getenv) }
 
 // notifier tells the run and the view what happens in the scenarios.
 func notifier(run *live.Run, view *report.View) func(on string, n steps.Notice) {
@@ -59,7 +55,7 @@ func notifier(run *live.Run, view *report.View) func(on string, n steps.Notice) 
 			if n.Result.Err != nil {
 				why = n.Result.Err.Error()
 			}
-			view.End(id, n.Result.Verdict, resultLine(n.Result), why)
+			view.End(id, n.Result.Verdict, resultLine(view.Lang, n.Result), why)
 		default:
 			run.Tell(func(s *live.State, _ time.Time) { s.Step(id, n.Step) })
 		}
@@ -72,17 +68,17 @@ func addServe(c *cobra.Command, address *string) {
 }
 
 // serveAt shows the run in browsers; nil where nobody asked for it.
-func serveAt(address string, run *live.Run) (*live.Server, error) {
+func serveAt(address string, run *live.Run, l lang.Lang) (*live.Server, error) {
 	if address == "" {
 		return nil, nil //nolint:nilnil // no server is no error
 	}
-	return live.Serve(run, address, readersLang())
+	return live.Serve(run, address, l)
 }
 
 // over says that the run is, to those who watch it in browsers. Where a person may still
 // want to look, the verdict stays until they have seen it; a script waits for the exit
 // status.
-func over(ctx context.Context, out io.Writer, err error, run *live.Run, server *live.Server, person bool) error {
+func over(ctx context.Context, out speaker, err error, run *live.Run, server *live.Server, person bool) error {
 	status := steps.ExitVerified
 	var exit exitStatus
 	switch {
@@ -98,7 +94,7 @@ func over(ctx context.Context, out io.Writer, err error, run *live.Run, server *
 		return err
 	}
 	if wrong := err != nil && status == steps.ExitInput && !errors.As(err, &exit); person && ctx.Err() == nil && !wrong {
-		fmt.Fprintf(out, "%s shows it until Ctrl-C\n", server.URL)
+		out.say("%s shows it until Ctrl-C", server.URL)
 		<-ctx.Done()
 	}
 	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)

@@ -17,7 +17,9 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once; the reaper cleans up after it
-	err := command().ExecuteContext(ctx)
+	root, l := command(), langOf(os.Args[1:])
+	localise(root, l)
+	err := root.ExecuteContext(ctx)
 	stop()
 	var status exitStatus
 	switch {
@@ -25,7 +27,7 @@ func main() {
 	case errors.As(err, &status):
 		os.Exit(int(status))
 	default:
-		fmt.Fprintf(os.Stderr, "rehearse: %v\n", err)
+		fmt.Fprintf(os.Stderr, "rehearse: %s\n", l.Text(err.Error()))
 		os.Exit(steps.ExitInput)
 	}
 }
@@ -49,6 +51,7 @@ Exit status: 0 verified, 1 a promise was broken, 2 the input is wrong,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	addLang(root)
 	root.AddCommand(
 		initCommand(),
 		verifyCommand(),

@@ -9,6 +9,7 @@ import (
 
 	"rehearsal/internal/clock"
 	"rehearsal/internal/containers"
+	"rehearsal/internal/lang"
 	"rehearsal/internal/project"
 	"rehearsal/internal/release"
 	"rehearsal/steps"
@@ -32,10 +33,11 @@ func planCommand() *cobra.Command {
 				}
 			}
 			facts := p.Facts(clock.Wall())
-			plan.Describe(c.OutOrStdout(), facts)
+			out := speaks(c)
+			plan.Describe(out, out.Lang, facts)
 			wrong := false
 			for _, l := range plan.Lint(facts) {
-				fmt.Fprintln(c.OutOrStdout(), l)
+				out.tell(l.String())
 				wrong = wrong || l.Severity == release.Error
 			}
 			if wrong {
@@ -57,7 +59,7 @@ func stepsCommand() *cobra.Command {
 phrases of the team, which the file named as "phrases" in rehearsal.yaml makes of them.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			w := c.OutOrStdout()
+			w := speaks(c)
 			list := func(p steps.Phrase) {
 				en, ja := p.Examples()
 				for _, form := range [][3]string{{p.Keyword, p.English, en}, {p.KeywordJapanese(), p.Japanese, ja}} {
@@ -89,7 +91,7 @@ phrases of the team, which the file named as "phrases" in rehearsal.yaml makes o
 			for _, p := range own {
 				list(p.Phrase)
 				for _, text := range p.Means {
-					fmt.Fprintf(w, "    stands for: %s\n", text)
+					w.say("    stands for: %s", text)
 				}
 				fmt.Fprintln(w)
 			}
@@ -108,11 +110,11 @@ func doctorCommand() *cobra.Command {
 		Short: "Say what a rehearsal needs of this machine, what is missing, and how to get it",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			w := c.OutOrStdout()
+			w := speaks(c)
 			if engineOnly {
 				e, err := containers.ConnectEngine(c.Context())
 				if err != nil {
-					fmt.Fprintln(w, err)
+					w.tell(err.Error())
 					return exitStatus(steps.ExitInconclusive)
 				}
 				fmt.Fprintf(w, "Docker engine %s\n", e.Version)
@@ -123,13 +125,13 @@ func doctorCommand() *cobra.Command {
 				return err
 			}
 			for _, note := range containers.ComposeNotes(p.Compose, &p.Setup) {
-				fmt.Fprintf(w, "%-8s %s\n", containers.EngineWeak, note)
+				finding(w, containers.EngineWeak.String(), w.Text(note))
 			}
 			missing := false
 			for _, f := range containers.Survey(c.Context(), append(p.Images(), containers.HarnessImages()...), p.Recipes...) {
-				fmt.Fprintf(w, "%-8s %s: %s\n", f.State, f.What, f.Detail)
+				finding(w, f.State.String(), w.Text(f.What)+": "+w.Text(f.Detail))
 				if f.Remedy != "" && f.State != containers.EngineFine {
-					fmt.Fprintf(w, "%-8s %s\n", "", f.Remedy)
+					finding(w, "", w.Text(f.Remedy))
 				}
 				missing = missing || f.State == containers.EngineMissing
 			}
@@ -142,4 +144,9 @@ func doctorCommand() *cobra.Command {
 	c.Flags().StringVarP(&file, "file", "f", "rehearsal.yaml", "the rehearsal to look at")
 	c.Flags().BoolVar(&engineOnly, "engine", false, "only say whether a Docker engine answers")
 	return c
+}
+
+// finding prints a line of what doctor found.
+func finding(w speaker, state, text string) {
+	fmt.Fprintf(w, "%s %s\n", lang.Pad(w.Text(state), 8), text)
 }

@@ -60,7 +60,7 @@ open or a waiver expired, 2 the input is wrong, 3 something cannot be compared.`
 			if asJSON {
 				err = writeJSON(&b, l)
 			} else {
-				report.Parity(&b, l)
+				report.Parity(&b, readersLang(c), l)
 			}
 			if err != nil {
 				return err

@@ -15,26 +15,28 @@ import (
 type progress struct {
 	out    io.Writer
 	screen *report.Screen // nil: no terminal
-	done   string         // what was done, in plain lines: "simulated"
+	done   string         // what was done, in plain lines: "%s: %d releases simulated"
+	doing  string         // beside the bar: "%s %3d%% of %d releases: %s"
+	lang   lang.Lang
 	last   string
 }
 
-func newProgress(out io.Writer, done string) *progress {
-	return &progress{out: out, screen: screenOf(out), done: done}
+func newProgress(out io.Writer, l lang.Lang, done, doing string) *progress {
+	return &progress{out: out, screen: screenOf(out, l), done: done, doing: doing, lang: l}
 }
 
 // bar is how wide the bar is, in columns.
 const bar = 20
 
-func (p *progress) count(name, what string, done, of int) {
+func (p *progress) count(name string, done, of int) {
 	if p.screen == nil {
 		if done == of {
-			fmt.Fprintf(p.out, "%s: %d %s %s\n", name, of, what, p.done)
+			fmt.Fprintln(p.out, p.lang.Sprintf(p.done, name, of))
 		}
 		return
 	}
 	full := bar * done / max(of, 1)
-	line := fmt.Sprintf("%s%s %3d%% of %d %s: %s", strings.Repeat("⣿", full), strings.Repeat("⣀", bar-full), 100*done/max(of, 1), of, what, name)
+	line := p.lang.Sprintf(p.doing, strings.Repeat("⣿", full)+strings.Repeat("⣀", bar-full), 100*done/max(of, 1), of, name)
 	cols, _ := p.screen.Size()
 	if cols <= 0 {
 		cols = 80
@@ -64,7 +66,7 @@ func countBreakages(say *progress) func(string, steps.Notice) {
 			all := steps.Breakages()
 			b := all[min(done/max(total, 1), len(all)-1)]
 			done++
-			say.count(string(b), "scenarios", (done-1)%max(total, 1)+1, total)
+			say.count(say.lang.Text(string(b)), (done-1)%max(total, 1)+1, total)
 		}
 	}
 }

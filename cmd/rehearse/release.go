@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -28,11 +27,11 @@ type onceFlags struct {
 
 const noVersion = "none"
 
-func (f *onceFlags) add(c *cobra.Command, what string) {
+func (f *onceFlags) add(c *cobra.Command, where string) {
 	f.parallel = 1
 	c.Flags().StringVarP(&f.file, "file", "f", "rehearsal.yaml", "the rehearsal whose service it is")
-	c.Flags().StringVar(&f.stage, "stage", "sim", "sim or containers: where "+what)
-	c.Flags().StringVar(&f.stable, "stable", "", "the version that serves everyone before, or "+noVersion+" (default: the first of the others)")
+	c.Flags().StringVar(&f.stage, "stage", "sim", where)
+	c.Flags().StringVar(&f.stable, "stable", "", fmt.Sprintf("the version that serves everyone before, or %s (default: the first of the others)", noVersion))
 	c.Flags().Uint64Var(&f.seed, "seed", 1, "of everything that chance decides; the same seed replays the same simulation")
 	c.Flags().Float64Var(&f.pace, "pace", 60, "how many times faster than the wall release time runs in containers while nothing but waiting happens")
 	c.Flags().StringVar(&f.report, "report", "", "folder for the history, as NDJSON")
@@ -93,26 +92,32 @@ plan's window, say) or stuck, so that a pipeline must stop, 2 the input is wrong
 				return errors.New("--ignore-window needs the reason, which is written down")
 			}
 			if door, there := pipeline.Door(); there {
-				return f.ask(c.Context(), door, args[0], c.OutOrStdout())
+				return f.ask(c.Context(), door, args[0], speaks(c))
 			}
-			say := sayer(c.OutOrStdout())
+			out := speaks(c)
+			say := sayer(out)
 			r, o, err := f.order(c.Context(), args[0], say)
 			if err != nil {
 				return err
 			}
-			say(fmt.Sprintf("Releasing %s by the plan %q on the %s stage, where %s serves everyone (seed %d)", o.Version, o.Plan.Name, r.Stages[0], orNobody(o.Stable), r.Seed))
+			r.Lang = out.Lang
+			format := "Releasing %s by the plan %q on the %s stage, where %s serves everyone (seed %d)"
+			if o.Stable == "" {
+				format = "Releasing %s by the plan %q on the %s stage, where no version%s serves (seed %d)"
+			}
+			out.say(format, o.Version, o.Plan.Name, out.Text(r.Stages[0]), o.Stable, r.Seed)
 			done, err := r.CarryOut(c.Context(), o, say)
-			return finish(c.OutOrStdout(), done, err)
+			return finish(out, done, err)
 		},
 	}
-	f.add(c, "it is released")
+	f.add(c, "sim or containers: where it is released")
 	c.Flags().StringVar(&f.plan, "plan", "", "the release plan (default: the rehearsal's own)")
 	c.Flags().StringVar(&f.ignore, "ignore-window", "", "release outside of the plan's window too, for this `REASON`, which is written down")
 	return c
 }
 
 // ask has the stage of the rehearsed pipeline, of which this is a step, release.
-func (f *onceFlags) ask(ctx context.Context, door, version string, out io.Writer) error {
+func (f *onceFlags) ask(ctx context.Context, door, version string, out speaker) error {
 	r := pipeline.Request{Verb: pipeline.AskRelease, Version: version, IgnoreWindow: f.ignore}
 	if f.plan != "" {
 		data, err := os.ReadFile(f.plan)
@@ -124,13 +129,13 @@ func (f *onceFlags) ask(ctx context.Context, door, version string, out io.Writer
 	return askDoor(ctx, door, r, out)
 }
 
-func askDoor(ctx context.Context, door string, r pipeline.Request, out io.Writer) error {
-	a, err := pipeline.Ask(ctx, door, r, out)
+func askDoor(ctx context.Context, door string, r pipeline.Request, out speaker) error {
+	a, err := pipeline.Ask(ctx, door, r, out.Writer)
 	if err == nil {
 		err = a.Export()
 	}
 	if err != nil {
-		fmt.Fprintln(out, err)
+		out.tell(err.Error())
 		return exitStatus(steps.ExitInconclusive)
 	}
 	return ended(a.Status)
@@ -143,35 +148,28 @@ func ended(status int) error {
 	return exitStatus(status)
 }
 
-func finish(out io.Writer, done steps.Carried, err error) error {
+func finish(out speaker, done steps.Carried, err error) error {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
-	fmt.Fprintln(out, done.Text)
+	out.tell(done.Text)
 	if done.History != "" {
-		fmt.Fprintf(out, "history: %s\n", done.History)
+		out.say("history: %s", done.History)
 	}
 	return ended(done.Status)
 }
 
 // sayer prints lines, one at a time.
-func sayer(out io.Writer) func(string) {
+func sayer(out speaker) func(string) {
 	lines := make(chan string)
 	said := make(chan struct{})
 	go func() {
 		for l := range lines {
-			fmt.Fprintln(out, l)
+			out.tell(l)
 			said <- struct{}{}
 		}
 	}()
 	return func(l string) { lines <- l; <-said }
-}
-
-func orNobody(version string) string {
-	if version == "" {
-		return "no version"
-	}
-	return version
 }
 
 func confirmCommand() *cobra.Command {
@@ -187,7 +185,7 @@ that the pipeline is rehearsed on.`,
 			if !there {
 				return errors.New("there is no release to confirm: this is for a step of a pipeline that `rehearse pipeline` or a scenario pushes to")
 			}
-			return askDoor(c.Context(), door, pipeline.Request{Verb: pipeline.AskConfirm, Version: args[0]}, c.OutOrStdout())
+			return askDoor(c.Context(), door, pipeline.Request{Verb: pipeline.AskConfirm, Version: args[0]}, speaks(c))
 		},
 	}
 }
@@ -205,7 +203,8 @@ Exit status: 0 the pipeline is through and the version released, 1 it stopped, 2
 is wrong (the workflow, say), 3 inconclusive: something of it cannot run here.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			say := sayer(c.OutOrStdout())
+			out := speaks(c)
+			say := sayer(out)
 			r, o, err := f.order(c.Context(), args[0], say)
 			if err != nil {
 				return err
@@ -213,13 +212,13 @@ is wrong (the workflow, say), 3 inconclusive: something of it cannot run here.`,
 			done, err := r.Push(c.Context(), o, say)
 			if done.Result != nil {
 				for _, a := range done.Result.Advice {
-					say("note: " + a)
+					out.say("note: %s", out.Text(a))
 				}
 			}
-			return finish(c.OutOrStdout(), done, err)
+			return finish(out, done, err)
 		},
 	}
-	f.add(c, "its deploy job releases")
+	f.add(c, "sim or containers: where its deploy job releases")
 	return c
 }
 

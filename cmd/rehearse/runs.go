@@ -47,7 +47,7 @@ at the same commit.`,
 				return err
 			}
 			defer func() { _ = store.Close() }()
-			show := &pastShow{store, report.PastRuns{Out: c.OutOrStdout(), Lang: readersLang(), Zone: time.Local}, n, asJSON}
+			show := &pastShow{store, report.PastRuns{Out: c.OutOrStdout(), Lang: readersLang(c), Zone: time.Local}, n, asJSON}
 			switch {
 			case flaky:
 				return show.flaky(c, args)

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -92,17 +91,17 @@ func (o *timetable) run(c *cobra.Command) error {
 		return err
 	}
 	if o.now {
-		return mayStart(c.OutOrStdout(), r, from)
+		return mayStart(speaks(c), r, from)
 	}
 	if r.Profile == nil {
 		return errors.New("--profile: needs the hourly requests of a week or more: rehearse schedule --help says how to get them")
 	}
 	proposal := r.Propose(from, o.ahead)
 	if len(proposal.Openings) == 0 {
-		fmt.Fprintln(c.OutOrStdout(), proposal.None())
+		speaks(c).tell(proposal.None())
 		return exitStatus(steps.ExitBroken)
 	}
-	return proposal.Write(c.OutOrStdout(), o.show)
+	return proposal.Write(c.OutOrStdout(), readersLang(c), o.show)
 }
 
 func (o *timetable) moment() (time.Time, error) {
@@ -183,19 +182,19 @@ func (o *timetable) people(plan *release.Plan) (*release.Window, error) {
 }
 
 // mayStart answers a pipeline.
-func mayStart(out io.Writer, r *schedule.Rules, now time.Time) error {
+func mayStart(out speaker, r *schedule.Rules, now time.Time) error {
 	const layout = "Mon 2006-01-02 15:04 MST"
 	reason, why := r.Closed(now)
 	if reason == schedule.Open {
-		fmt.Fprintf(out, "open: a release by %q that starts now (%s) is over, way back included, at %s\n",
+		out.say("open: a release by %q that starts now (%s) is over, way back included, at %s",
 			r.Plan.Name, now.In(r.Zone()).Format(layout), now.Add(r.Lasts()).In(r.Zone()).Format(layout))
 		return nil
 	}
-	fmt.Fprintf(out, "closed now (%s): %s\n", now.In(r.Zone()).Format(layout), why)
+	out.say("closed now (%s): %s", now.In(r.Zone()).Format(layout), out.Text(why))
 	if next, ok := r.Next(now); ok {
-		fmt.Fprintf(out, "next opening: %s\n", next.In(r.Zone()).Format(layout))
+		out.say("next opening: %s", next.In(r.Zone()).Format(layout))
 	} else {
-		fmt.Fprintln(out, "there is no opening in the next two years: change the plan's window, the freezes, or when people are there")
+		out.say("there is no opening in the next two years: change the plan's window, the freezes, or when people are there")
 	}
 	return exitStatus(steps.ExitBroken)
 }

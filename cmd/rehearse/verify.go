@@ -17,6 +17,7 @@ import (
 
 	"rehearsal/internal/clock"
 	"rehearsal/internal/containers"
+	"rehearsal/internal/lang"
 	"rehearsal/internal/live"
 	"rehearsal/internal/project"
 	"rehearsal/internal/release"
@@ -116,12 +117,12 @@ func (f *flags) verify(c *cobra.Command, features []string, day string) error {
 		return err
 	}
 	if f.cloudwatch == containers.CloudWatchAWS {
-		if r.AWS, err = askForAWS(c.Context(), &r.Project.Setup, f.yes, c.InOrStdin(), c.OutOrStdout()); err != nil {
+		if r.AWS, err = askForAWS(c.Context(), &r.Project.Setup, f.yes, c.InOrStdin(), speaks(c)); err != nil {
 			return err
 		}
 	}
 	r.Parity.Today = today
-	return verify(c.Context(), r, c.OutOrStdout(), f.serve, keep)
+	return verify(c.Context(), r, speaks(c), f.serve, keep)
 }
 
 func verifyCommand() *cobra.Command {
@@ -134,7 +135,7 @@ func verifyCommand() *cobra.Command {
 			err := f.verify(c, features, day)
 			var status exitStatus
 			if err != nil && !errors.As(err, &status) && onGitHub() {
-				report.AnnotateMistakes(c.OutOrStdout(), err, os.Getenv("GITHUB_WORKSPACE"))
+				report.AnnotateMistakes(c.OutOrStdout(), readersLang(c), err, os.Getenv("GITHUB_WORKSPACE"))
 			}
 			return err
 		},
@@ -144,8 +145,8 @@ func verifyCommand() *cobra.Command {
 	c.Flags().Float64Var(&f.pace, "pace", 60, "how many times faster than the wall release time runs in containers while nothing but waiting happens")
 	c.Flags().IntVar(&f.parallel, "parallel", 0, "how many scenarios run at once in containers (0: as many as cores and memory allow)")
 	c.Flags().StringVar(&f.containerTags, "container-tags", "", "of the scenarios selected, those to run in containers too (default: all)")
-	c.Flags().BoolVar(&f.pipelines, "pipelines", true, "run the scenarios tagged "+steps.PipelineTag+" too: each runs the team's workflow, which takes seconds on any stage")
-	c.Flags().StringVar(&f.cloudwatch, "cloudwatch", containers.CloudWatchEmbedded, "what judges the alarms in containers: "+containers.CloudWatchEmbedded+", or, at --pace 1, "+containers.CloudWatchLocalStack+" or "+containers.CloudWatchAWS+" (a real account, which is shown and asked about first)")
+	c.Flags().BoolVar(&f.pipelines, "pipelines", true, fmt.Sprintf("run the scenarios tagged %s too: each runs the team's workflow, which takes seconds on any stage", steps.PipelineTag))
+	c.Flags().StringVar(&f.cloudwatch, "cloudwatch", containers.CloudWatchEmbedded, fmt.Sprintf("what judges the alarms in containers: %s, or, at --pace 1, %s or %s (a real account, which is shown and asked about first)", containers.CloudWatchEmbedded, containers.CloudWatchLocalStack, containers.CloudWatchAWS))
 	c.Flags().BoolVar(&f.yes, "yes", false, "with --cloudwatch aws: do not ask whether the account is the right one")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the containers of the stages running, to look at them")
 	c.Flags().StringVar(&f.report, "report", "", "folder for JUnit XML, Cucumber JSON, results and histories")
@@ -157,28 +158,29 @@ func verifyCommand() *cobra.Command {
 }
 
 // verify runs the rehearsal and shows it, on out and, where it is served, in browsers.
-func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer, serve string, keep keeping) error {
-	run, screen := live.NewRun(r.Project.Setup.Service), screenOf(out)
-	server, err := serveAt(serve, run)
+func verify(ctx context.Context, r *steps.Rehearsal, out speaker, serve string, keep keeping) error {
+	run, screen := live.NewRun(r.Project.Setup.Service), screenOf(out.Writer, out.Lang)
+	server, err := serveAt(serve, run, out.Lang)
 	if err != nil {
 		return err
 	}
-	view := report.NewView(out, run, screen)
+	view := report.NewView(out.Writer, run, screen)
+	view.Lang = out.Lang
 	defer view.Close()
-	r.Progress = func(line string) { view.Line("%s", line) }
+	r.Progress = func(line string) { view.Line("%s", out.Text(line)) }
 	r.Engine = func(ctx context.Context) (*containers.Engine, error) { return engine(ctx, r.Progress) }
 	r.Notify = notifier(run, view)
 	heard := context.AfterFunc(ctx, func() { run.Tell(func(s *live.State, _ time.Time) { s.Stopping = true }) })
 	defer heard()
 	if server != nil {
-		view.Line("live at %s (%s)", server.URL, server.Who)
+		view.Line("live at %s (%s)", server.URL, out.Text(server.Who))
 	}
 	err = rehearseWith(ctx, r, out, view, keep)
 	return over(ctx, out, err, run, server, screen != nil)
 }
 
 // rehearseWith runs the rehearsal, says what came of it, and returns its exit status.
-func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *report.View, keep keeping) (ret error) {
+func rehearseWith(ctx context.Context, r *steps.Rehearsal, out speaker, view *report.View, keep keeping) (ret error) {
 	began := clock.Wall()
 	view.Line("Rehearsing the releases of %s (seed %d)", r.Project.Setup.Service, r.Seed)
 	if n := len(containers.ComposeNotes(r.Project.Compose, &r.Project.Setup)); n > 0 {
@@ -195,13 +197,16 @@ func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *
 	view.Close()
 	defer func() { ret = facts.end(ctx, v, ret, out) }()
 	if v != nil {
-		var b bytes.Buffer
 		came := summary(v, clock.Since(began))
 		if came.Parity == nil {
 			came.NotCompared = notCompared(r.Project)
 		}
-		report.Summary(&b, came)
-		if _, werr := out.Write(b.Bytes()); werr != nil {
+		var b bytes.Buffer
+		report.Summary(&b, came) // what is kept is the same for every reader
+		var said bytes.Buffer
+		came.Lang = out.Lang
+		report.Summary(&said, came)
+		if _, werr := out.Write(said.Bytes()); werr != nil {
 			return werr
 		}
 		if werr := tellGitHub(came, out); werr != nil {
@@ -218,18 +223,18 @@ func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *
 	}
 	if r.AWS != nil {
 		if left := r.AWS.Left(); left != nil { // once more, last, and as commands can be copied
-			fmt.Fprintf(out, "\n%v\n", left)
+			fmt.Fprintf(out, "\n%s\n", out.Text(left.Error()))
 		}
 	}
 	var input *steps.InputError
 	switch {
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(out, "interrupted: the stages were taken down; nothing may be concluded")
+		out.say("interrupted: the stages were taken down; nothing may be concluded")
 		return exitStatus(steps.ExitInconclusive)
 	case errors.As(err, &input) || err != nil && v == nil:
 		return err
 	case err != nil:
-		fmt.Fprintf(out, "%v\n", err)
+		out.tell(err.Error())
 		return exitStatus(steps.ExitInconclusive)
 	}
 	if s := v.Status(); s != steps.ExitVerified {
@@ -259,10 +264,10 @@ func tellGitHub(run report.Run, out io.Writer) error {
 	return f.Close()
 }
 
-func resultLine(r *steps.Result) string {
-	line := fmt.Sprintf("%-10s %s", r.Stage, r.Spec.Name)
+func resultLine(l lang.Lang, r *steps.Result) string {
+	line := lang.Pad(l.Text(r.Stage), 10) + " " + r.Spec.Name
 	if r.Released > 0 {
-		line += fmt.Sprintf(" (%s in %s)", report.Clock(r.Released), r.Took.Round(100*time.Millisecond))
+		line += l.Sprintf(" (%s in %s)", report.Clock(r.Released), r.Took.Round(100*time.Millisecond).String())
 	}
 	return line
 }
@@ -319,7 +324,8 @@ func knownBadCommand() *cobra.Command {
 				return err
 			}
 			r.Engine = func(ctx context.Context) (*containers.Engine, error) { return engine(ctx, func(string) {}) }
-			say := newProgress(c.ErrOrStderr(), "rehearsed")
+			out := speaks(c)
+			say := newProgress(c.ErrOrStderr(), out.Lang, "%s: %d scenarios rehearsed", "%s %3d%% of %d scenarios: %s")
 			r.Notify = countBreakages(say)
 			catches, err := r.KnownBad(c.Context())
 			say.end()
@@ -328,19 +334,19 @@ func knownBadCommand() *cobra.Command {
 			}
 			missed := 0
 			for _, k := range catches {
-				fmt.Fprintf(c.OutOrStdout(), "%s: caught by %d\n", k.Breakage, len(k.By))
+				out.say("%s: caught by %d", out.Text(string(k.Breakage)), len(k.By))
 				for _, r := range k.By {
-					fmt.Fprintf(c.OutOrStdout(), "  %s %s (%s)\n    %s\n", r.Spec.Where(), r.Spec.Name, r.Verdict, strings.ReplaceAll(r.Err.Error(), "\n", "\n    "))
+					fmt.Fprintf(out, "  %s %s (%s)\n    %s\n", r.Spec.Where(), r.Spec.Name, out.Text(r.Verdict.String()), strings.ReplaceAll(out.Text(r.Err.Error()), "\n", "\n    "))
 				}
 				if len(k.By) == 0 {
 					missed++
 				}
 			}
 			if missed > 0 {
-				fmt.Fprintf(c.OutOrStdout(), "%d of %d breakages of the harness went unnoticed\n", missed, len(catches))
+				out.say("%d of %d breakages of the harness went unnoticed", missed, len(catches))
 				return exitStatus(steps.ExitBroken)
 			}
-			fmt.Fprintf(c.OutOrStdout(), "every one of %d breakages of the harness turned scenarios red\n", len(catches))
+			out.say("every one of %d breakages of the harness turned scenarios red", len(catches))
 			return nil
 		},
 	}

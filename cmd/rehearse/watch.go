@@ -129,7 +129,7 @@ func (o *watchFlags) run(c *cobra.Command, version string) error {
 		return err
 	}
 	defer eye.Close()
-	w := &watch.Watch{Eye: eye, Calendar: eye.Calendar(ctx), Version: version, Every: o.every, Once: o.once, Lang: lang.Of(os.Getenv)}
+	w := &watch.Watch{Eye: eye, Calendar: eye.Calendar(ctx), Version: version, Every: o.every, Once: o.once, Lang: readersLang(c)}
 	w.Redact = containers.Redactor(p.Compose, &p.Setup)
 	if o.logs {
 		w.Filters = p.Setup.Monitoring.Filters
@@ -143,7 +143,7 @@ func (o *watchFlags) run(c *cobra.Command, version string) error {
 		return err
 	}
 	s := &board{out: c.OutOrStdout(), json: o.json, lines: w.Lines}
-	s.live = screenOf(s.out) != nil
+	s.live = screenOf(s.out, w.Lang) != nil
 	w.Tell = s.tell
 	return ended(w.Run(ctx))
 }
@@ -219,12 +219,13 @@ func (o *watchFlags) open(c *cobra.Command) (*watch.Eye, error) {
 	if o.json { // which is for programs
 		out = c.ErrOrStderr()
 	}
-	fmt.Fprintln(out, "The release is to be followed in AWS, read-only:")
-	showAccount(a, out)
+	s := speaker{out, readersLang(c)}
+	s.say("The release is to be followed in AWS, read-only:")
+	showAccount(a, s)
 	if o.yes {
 		return eye, nil
 	}
-	return eye, confirmAWS(c.Context(), a, c.InOrStdin(), out)
+	return eye, confirmAWS(c.Context(), a, c.InOrStdin(), s)
 }
 
 // began is when the release began, by CloudWatch's clock.

@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"rehearsal/internal/lang"
 )
 
 // scene is one that numbers are easy to find by hand for: 10 requests a second.
@@ -236,7 +238,7 @@ func TestAlarmsThatLookAtDaysAreForeseenInTime(t *testing.T) {
 func told(t *testing.T, o *Outlook) string {
 	t.Helper()
 	var b strings.Builder
-	require.NoError(t, o.Describe(&b))
+	require.NoError(t, o.Describe(&b, lang.English))
 	for line := range strings.Lines(b.String()) {
 		assert.LessOrEqual(t, len([]rune(strings.TrimRight(line, "\n"))), 80, line)
 	}
@@ -474,7 +476,7 @@ func TestNothingOfAFileMovesTheTerminal(t *testing.T) {
 	a := Alarm{AlarmName: "shop\u2028now", Namespace: "Shop", MetricName: "Orders\x07\nForged", Statistic: "Sum", Period: 60, EvaluationPeriods: 1, ComparisonOperator: "GreaterThanThreshold",
 		Dimensions: []Dimension{{"Service", strings.Repeat("長", 300) + "\u202e"}}, ActionsEnabled: true, AlarmActions: []string{"arn\x1b]0;x"}}
 	var b strings.Builder
-	require.NoError(t, (&Outlook{Scene: scene(), Failures: asked, Survey: Survey{Set: Set{Alarms: []Alarm{a}}}}).Describe(&b))
+	require.NoError(t, (&Outlook{Scene: scene(), Failures: asked, Survey: Survey{Set: Set{Alarms: []Alarm{a}}}}).Describe(&b, lang.English))
 	for _, r := range b.String() {
 		assert.True(t, r == '\n' || unicode.IsPrint(r), "%q", r)
 	}

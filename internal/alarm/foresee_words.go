@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"rehearsal/internal/lang"
 )
 
 // An Outlook is a file of alarms with all that there is to know for telling people
@@ -29,12 +31,13 @@ type Outlook struct {
 const width = 80
 
 // Describe tells of every alarm in plain words: what it watches, how soon it goes
-// off and recovers, whether anything feeds it, and what it can never see.
-func (o *Outlook) Describe(w io.Writer) error {
+// off and recovers, whether anything feeds it, and what it can never see, in the
+// reader's language.
+func (o *Outlook) Describe(w io.Writer, speak lang.Lang) error {
 	if err := o.compile(); err != nil {
 		return err
 	}
-	var t telling
+	t := telling{Lang: speak}
 	t.assumptions(o)
 	for i := range o.Alarms {
 		c, err := o.Alarms[i].Compile()
@@ -73,7 +76,10 @@ func (o *Outlook) compile() error {
 }
 
 // A telling is a text of at most so many columns.
-type telling struct{ strings.Builder }
+type telling struct {
+	strings.Builder
+	lang.Lang
+}
 
 // row prints a label and a text, wrapped beside it; a text that is nothing is left out.
 func (t *telling) row(label, text string) {
@@ -81,25 +87,18 @@ func (t *telling) row(label, text string) {
 	if text == "" {
 		return
 	}
-	line := fmt.Sprintf("  %-*s", indent-2, label)
-	length, fresh := indent, true
-	put := func(word string) {
-		n := len([]rune(word))
-		if !fresh && length+1+n > width {
-			t.WriteString(strings.TrimRight(line, " ") + "\n")
-			line, length, fresh = strings.Repeat(" ", indent), indent, true
-		}
-		if !fresh {
-			line, length = line+" ", length+1
-		}
-		line, length, fresh = line+word, length+n, false
-	}
-	for _, word := range strings.Fields(printable(text)) {
-		for _, part := range broken(word, width-indent) {
-			put(part)
+	var words []string
+	for _, word := range strings.Fields(printable(t.Text(text))) {
+		if lang.Columns(word) == len([]rune(word)) { // what is wide can be broken anywhere
+			words = append(words, broken(word, width-indent)...)
+		} else {
+			words = append(words, word)
 		}
 	}
-	t.WriteString(strings.TrimRight(line, " ") + "\n")
+	line := "  " + lang.Pad(t.Text(label), indent-2) + strings.Join(words, " ")
+	for _, l := range lang.Wrap(line, strings.Repeat(" ", indent), width) {
+		t.WriteString(strings.TrimRight(l, " ") + "\n")
+	}
 }
 
 // head begins the telling of one alarm.

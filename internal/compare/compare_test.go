@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"rehearsal/internal/lang"
 	"rehearsal/internal/project"
 	"rehearsal/internal/release"
 	"rehearsal/internal/stage"
@@ -61,7 +62,7 @@ func run(t testing.TB, c Comparison) *Result {
 func written(t *testing.T, r *Result) string {
 	t.Helper()
 	var b bytes.Buffer
-	for _, write := range []func(io.Writer) error{r.Table, r.JSON, r.Chart} {
+	for _, write := range []func(io.Writer) error{func(w io.Writer) error { return r.Table(w, lang.English) }, r.JSON, r.Chart} {
 		require.NoError(t, write(&b))
 	}
 	return b.String()
@@ -204,7 +205,7 @@ func TestATableIsEightyColumnsWideAndSaysWhatItMeans(t *testing.T) {
 	c.Plans = append(c.Plans, &long)
 	r := run(t, c)
 	var b bytes.Buffer
-	require.NoError(t, r.Table(&b))
+	require.NoError(t, r.Table(&b, lang.English))
 	for line := range strings.Lines(b.String()) {
 		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), width, line)
 		assert.Equal(t, strings.TrimRight(line, " \n")+"\n", line)

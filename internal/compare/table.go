@@ -19,42 +19,59 @@ type trial = sim.Trial
 // width is how many columns a table takes at most.
 const width = 80
 
-const row = "%-13s %7s %13s %13s %8s %10s %8s"
+// columns are how wide those of the table are; the first stands to the left.
+var columns = []int{13, 7, 13, 13, 8, 10, 8}
 
-// Table prints what came of the comparison, in at most 80 columns.
-func (r *Result) Table(w io.Writer) error {
-	var b strings.Builder
-	line := func(format string, args ...any) {
-		b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
+// row is a line of the table.
+func row(cells ...string) string {
+	line := lang.Pad(cells[0], columns[0])
+	for i, c := range cells[1:] {
+		line += strings.Repeat(" ", max(1, 1+columns[i+1]-lang.Columns(c))) + c
 	}
+	return strings.TrimRight(line, " ") + "\n"
+}
+
+// Table prints what came of the comparison, in at most 80 columns, in the reader's
+// language.
+func (r *Result) Table(w io.Writer, speak lang.Lang) error {
+	var b strings.Builder
 	n := map[sim.Nature]int{}
 	for _, t := range r.Trials {
 		n[t.Nature]++
 	}
-	wrapped(&b, "", fmt.Sprintf("%s by %s, on the simulated stage (seed %d): %s of a bad version, %s of a good one that something else disturbs, %s of a good one.",
-		plural(r.Releases, "release"), each(len(r.Costs)), r.Seed, count(n[sim.Bad]), count(n[sim.Fluke]), count(n[sim.Good])))
-	line("")
-	line(row, "", "good", "by a bad one", "by a bad one", "bad ones", "good ones", "most")
-	line(row, "plan", "length", "requests lost", "users touched", "missed", "taken back", "replicas")
+	wrapped(&b, "", speak.Sprintf("%s by %s, on the simulated stage (seed %d): %s of a bad version, %s of a good one that something else disturbs, %s of a good one.",
+		speak.Text(plural(r.Releases, "release")), speak.Text(each(len(r.Costs))), r.Seed, count(n[sim.Bad]), count(n[sim.Fluke]), count(n[sim.Good])))
+	b.WriteString("\n")
+	for _, head := range [][]string{
+		{"", "good", "by a bad one", "by a bad one", "bad ones", "good ones", "most"},
+		{"plan", "length", "requests lost", "users touched", "missed", "taken back", "replicas"},
+	} {
+		for i := range head {
+			if head[i] != "" {
+				head[i] = speak.Sprintf(head[i])
+			}
+		}
+		b.WriteString(row(head...))
+	}
 	for _, c := range r.Costs {
 		name := c.Plan.Name
 		if c.Front {
 			name += " *"
 		}
 		if len([]rune(name)) > 13 {
-			line("%s", clip(name, width))
+			b.WriteString(clip(name, width) + "\n")
 			name = ""
 		}
-		line(row, name, figure(c.Length, lasts), figure(c.Lost, quantity), figure(c.Users, quantity),
-			figure(c.Missed, percents), figure(c.ForNothing, percents), strconv.Itoa(c.Replicas))
-		line(row, "", "", bounds(c.Lost, quantity), bounds(c.Users, quantity), bounds(c.Missed, bare), bounds(c.ForNothing, bare), "")
+		b.WriteString(row(name, figure(c.Length, lasts), figure(c.Lost, quantity), figure(c.Users, quantity),
+			figure(c.Missed, percents), figure(c.ForNothing, percents), strconv.Itoa(c.Replicas)))
+		b.WriteString(row("", "", speak.Text(bounds(c.Lost, quantity)), speak.Text(bounds(c.Users, quantity)), speak.Text(bounds(c.Missed, bare)), speak.Text(bounds(c.ForNothing, bare)), ""))
 	}
-	line("")
+	b.WriteString("\n")
 	for _, note := range r.notes() {
-		wrapped(&b, "  ", note)
+		wrapped(&b, "  ", speak.Text(note))
 	}
-	line("")
-	wrapped(&b, "", r.Advice.Text)
+	b.WriteString("\n")
+	wrapped(&b, "", speak.Text(r.Advice.Text))
 	_, err := io.WriteString(w, b.String())
 	return err
 }

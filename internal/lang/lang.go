@@ -7,13 +7,14 @@
 // which finds the format that made it. So nothing below the reports and the command
 // line knows of languages, and what is recorded is the same for every reader.
 //
-// columns.go breaks and cuts lines where letters of both languages stand.
+// text.go recognises finished messages; columns.go breaks and cuts lines where letters of both languages stand.
 package lang
 
 import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 
@@ -35,7 +36,7 @@ func Parse(s string) (Lang, error) {
 	case English, Japanese:
 		return l, nil
 	}
-	return English, fmt.Errorf("--lang %q: it is %q or %q", s, English, Japanese)
+	return English, fmt.Errorf("it is %q or %q", English, Japanese)
 }
 
 // Of is the language of a locale, by the first of LC_ALL, LC_MESSAGES and LANG that
@@ -58,31 +59,41 @@ func Of(getenv func(string) string) Lang {
 func (l Lang) Sprintf(format string, args ...any) string {
 	if l == Japanese {
 		format = translated(format)
+		args = slices.Clone(args) // the caller's own stay as they are
 		for i, a := range args {
+			said := ""
 			switch a := a.(type) {
 			case error:
-				args[i] = l.Text(a.Error())
+				said = a.Error()
 			case fmt.Stringer:
-				args[i] = l.Text(a.String())
+				said = a.String()
+			}
+			if text := l.Text(said); text != said { // what has none is formatted as what it is
+				args[i] = text
 			}
 		}
 	}
 	return fmt.Sprintf(format, args...)
 }
 
-// Text says a finished English message in the language.
+// Text says a finished English message in the language. It finds the format that made
+// it, and those that made what it is joined from (errors within errors, lines, sentences):
+// where several could have, that with the most text. What is in quotes stays as it is,
+// and so does what no format is known for.
 func (l Lang) Text(message string) string {
-	if l == Japanese {
-		return translated(message)
+	if l != Japanese {
+		return message
 	}
-	return message
+	r := reader{japanese(), mostTry}
+	said, _ := r.read(message, 0)
+	return said
 }
 
 //go:embed ja/*.po
 var catalogues embed.FS
 
-// japanese is every translation, by its English.
-var japanese = sync.OnceValue(func() map[string]string {
+// japanese is every translation.
+var japanese = sync.OnceValue(func() *book {
 	all := map[string]string{}
 	files, err := fs.Glob(catalogues, "ja/*.po")
 	for _, name := range files {
@@ -101,11 +112,11 @@ var japanese = sync.OnceValue(func() map[string]string {
 	if err != nil {
 		panic(err) // they are part of the program
 	}
-	return all
+	return newBook(all)
 })
 
 func translated(english string) string {
-	if s, ok := japanese()[english]; ok {
+	if s, ok := japanese().all[english]; ok {
 		return s
 	}
 	return english

@@ -8,15 +8,16 @@ import (
 	"time"
 
 	"rehearsal/internal/alarm"
+	"rehearsal/internal/lang"
 )
 
 // width is how many columns a description takes at most.
 const width = 80
 
 // Describe prints the plan as people read it, in at most 80 columns. What the
-// facts do not tell is left out.
-func (p *Plan) Describe(w io.Writer, f Facts) {
-	d := &description{plan: p, facts: f, watched: p.Watched(f)}
+// facts do not tell is left out, and what it is told in is up to the reader.
+func (p *Plan) Describe(w io.Writer, speak lang.Lang, f Facts) {
+	d := &description{Lang: speak, plan: p, facts: f, watched: p.Watched(f)}
 	d.head()
 	d.checks()
 	d.steps()
@@ -37,6 +38,7 @@ func (p *Plan) Describe(w io.Writer, f Facts) {
 }
 
 type description struct {
+	lang.Lang
 	plan    *Plan
 	facts   Facts
 	watched []*alarm.Compiled
@@ -46,20 +48,10 @@ type description struct {
 // row prints a label and a text, wrapped beside it.
 func (d *description) row(label, text string) {
 	const indent = 12
-	line := fmt.Sprintf("  %-*s", indent-2, label)
-	length, fresh := len([]rune(line)), true
-	for _, word := range strings.Fields(text) {
-		n := len([]rune(word))
-		if !fresh && length+1+n > width {
-			line += "\n" + strings.Repeat(" ", indent)
-			length, fresh = indent, true
-		}
-		if !fresh {
-			line, length = line+" ", length+1
-		}
-		line, length, fresh = line+word, length+n, false
+	line := "  " + lang.Pad(d.Text(label), indent-2) + strings.Join(strings.Fields(d.Text(text)), " ")
+	for _, l := range lang.Wrap(line, strings.Repeat(" ", indent), width) {
+		d.b.WriteString(strings.TrimRight(l, " ") + "\n")
 	}
-	d.b.WriteString(strings.TrimRight(line, " ") + "\n")
 }
 
 func (d *description) head() {
@@ -127,7 +119,12 @@ func (d *description) steps() {
 		return
 	}
 	const most, ends = 12, 5
-	fmt.Fprintf(&d.b, "\n  %4s  %8s  %8s  %8s\n", "step", "users", "from", "bake")
+	d.b.WriteString("\n")
+	for i, word := range []string{"step", "users", "from", "bake"} {
+		word = d.Sprintf(word)
+		d.b.WriteString("  " + strings.Repeat(" ", max(0, []int{4, 8, 8, 8}[i]-lang.Columns(word))) + word)
+	}
+	d.b.WriteString("\n")
 	at := time.Duration(0)
 	for i, s := range steps {
 		switch {

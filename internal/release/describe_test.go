@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"rehearsal/internal/lang"
 	"rehearsal/internal/release"
 )
 
@@ -15,7 +16,7 @@ func describe(t *testing.T, text string, f release.Facts) string {
 	p, err := release.Parse("release.yaml", []byte(text))
 	require.NoError(t, err)
 	var b strings.Builder
-	p.Describe(&b, f)
+	p.Describe(&b, lang.English, f)
 	for _, line := range strings.Split(b.String(), "\n") {
 		assert.LessOrEqual(t, len([]rune(line)), 80, line)
 	}

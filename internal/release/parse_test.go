@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"rehearsal/internal/lang"
 	"rehearsal/internal/release"
 )
 
@@ -191,7 +192,7 @@ func FuzzParse(f *testing.F) {
 			require.Positive(t, x.Line, x.String())
 		}
 		var b strings.Builder
-		p.Describe(&b, release.Facts{})
+		p.Describe(&b, lang.English, release.Facts{})
 		require.NotEmpty(t, b.String())
 	})
 }

@@ -18,42 +18,44 @@ import (
 //
 // https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions#setting-an-error-message
 func Annotations(w io.Writer, r Run, workspace string) {
+	l := r.Lang
 	for _, s := range r.Scenarios {
 		if s.Verdict == check.Passed {
 			continue
 		}
-		text := "at: " + s.Step
+		text := l.Sprintf("at: %s", s.Step)
 		if s.Err != nil {
-			text += "\n" + s.Err.Error()
+			text += "\n" + l.Text(s.Err.Error())
 		}
 		verdict := s.Verdict.String()
 		if s.Input {
 			verdict = "wrong input"
 		}
-		annotate(w, "error", s.Where, fmt.Sprintf("%s on the %s stage: %s", verdict, s.Stage, s.Name), text, workspace)
+		annotate(w, "error", s.Where, l.Sprintf("%s on the %s stage: %s", l.Text(verdict), l.Text(s.Stage), s.Name), text, workspace)
 	}
 	for _, c := range r.Compared {
 		for _, f := range c.Apart {
-			annotate(w, "error", c.Where, "the stages are apart: "+c.Name, fmt.Sprintf("%s: %s", f.Check, f.Detail), workspace)
+			annotate(w, "error", c.Where, l.Sprintf("the stages are apart: %s", c.Name), l.Text(f.Check)+": "+l.Text(f.Detail), workspace)
 		}
 	}
 	for _, u := range r.Unverified {
-		annotate(w, "error", "", "not verified", u, workspace)
+		annotate(w, "error", "", l.Sprintf("not verified"), l.Text(u), workspace)
 	}
 	for _, o := range r.Outside {
-		annotate(w, "warning", "", "refused", o.Call.String()+": nothing outside of the staging copy is reached", workspace)
+		annotate(w, "warning", "", l.Sprintf("refused"), l.Sprintf("%s: nothing outside of the staging copy is reached", o.Call), workspace)
 	}
 }
 
 var placed = regexp.MustCompile(`^(\S+?):(\d+): (.*)$`)
 
 // AnnotateMistakes prints each line of what is wrong with the input as an annotation.
-func AnnotateMistakes(w io.Writer, err error, workspace string) {
-	for line := range strings.SplitSeq(err.Error(), "\n") {
+func AnnotateMistakes(w io.Writer, l lang.Lang, err error, workspace string) {
+	title := l.Sprintf("wrong input")
+	for line := range strings.SplitSeq(l.Text(err.Error()), "\n") {
 		if m := placed.FindStringSubmatch(line); m != nil {
-			annotate(w, "error", m[1]+":"+m[2], "wrong input", m[3], workspace)
+			annotate(w, "error", m[1]+":"+m[2], title, m[3], workspace)
 		} else if strings.TrimSpace(line) != "" {
-			annotate(w, "error", "", "wrong input", line, workspace)
+			annotate(w, "error", "", title, line, workspace)
 		}
 	}
 }
@@ -87,7 +89,8 @@ func within(file, workspace string) string {
 
 // Markdown prints a run as a step summary of GitHub Actions ($GITHUB_STEP_SUMMARY).
 func Markdown(w io.Writer, r Run) {
-	fmt.Fprintf(w, "## Rehearsal: %s\n\n", cell(Conclusion(r.Status)))
+	l := r.Lang
+	fmt.Fprintf(w, "## %s\n\n", l.Sprintf("Rehearsal: %s", cell(l.Text(Conclusion(r.Status)))))
 	var wrong []Scenario
 	counts := map[string]map[check.Verdict]int{}
 	var stages []string
@@ -102,43 +105,43 @@ func Markdown(w io.Writer, r Run) {
 		}
 	}
 	if len(stages) > 0 {
-		fmt.Fprint(w, "| stage | passed | failed | inconclusive |\n| --- | ---: | ---: | ---: |\n")
+		fmt.Fprint(w, l.Sprintf("| stage | passed | failed | inconclusive |")+"\n| --- | ---: | ---: | ---: |\n")
 		for _, st := range stages {
 			c := counts[st]
-			fmt.Fprintf(w, "| %s | %d | %d | %d |\n", cell(st), c[check.Passed], c[check.Failed], c[check.Inconclusive])
+			fmt.Fprintf(w, "| %s | %d | %d | %d |\n", cell(l.Text(st)), c[check.Passed], c[check.Failed], c[check.Inconclusive])
 		}
 	}
 	if len(wrong) > 0 {
-		fmt.Fprint(w, "\n### What went wrong\n\n| scenario | stage | verdict | why |\n| --- | --- | --- | --- |\n")
+		fmt.Fprint(w, "\n### "+l.Sprintf("What went wrong")+"\n\n"+l.Sprintf("| scenario | stage | verdict | why |")+"\n| --- | --- | --- | --- |\n")
 		for _, s := range wrong {
 			why := s.Step
 			if s.Err != nil {
-				why += ": " + s.Err.Error()
+				why += ": " + l.Text(s.Err.Error())
 			}
-			fmt.Fprintf(w, "| %s<br>`%s` | %s | %s | %s |\n", cell(s.Name), cell(s.Where), cell(s.Stage), s.Verdict, cell(why))
+			fmt.Fprintf(w, "| %s<br>`%s` | %s | %s | %s |\n", cell(s.Name), cell(s.Where), cell(l.Text(s.Stage)), l.Text(s.Verdict.String()), cell(why))
 		}
 	}
 	if len(r.Compared) > 0 {
-		fmt.Fprint(w, "\n### Predicted by the simulation, measured in containers\n\n| scenario | detected in | restored in | failed |\n| --- | --- | --- | --- |\n")
+		fmt.Fprint(w, "\n### "+l.Sprintf("Predicted by the simulation, measured in containers")+"\n\n"+l.Sprintf("| scenario | detected in | restored in | failed |")+"\n| --- | --- | --- | --- |\n")
 		for _, c := range r.Compared {
 			apart := ""
 			if len(c.Apart) > 0 {
-				apart = " **apart**"
+				apart = " **" + l.Sprintf("apart") + "**"
 			}
 			fmt.Fprintf(w, "| %s%s | %s → %s | %s → %s | %s → %s %% |\n", cell(c.Name), apart,
 				seconds(c.Predicted.Detect), seconds(c.Measured.Detect), seconds(c.Predicted.Restore), seconds(c.Measured.Restore), percent(c.Predicted), percent(c.Measured))
 		}
 	}
 	for _, u := range r.Unverified {
-		fmt.Fprintf(w, "\n**Not verified:** %s\n", cell(u))
+		fmt.Fprintf(w, "\n%s\n", l.Sprintf("**Not verified:** %s", cell(l.Text(u))))
 	}
 	if r.Skipped > 0 {
-		fmt.Fprintf(w, "\n%d scenarios were left to the simulated stage, as asked.\n", r.Skipped)
+		fmt.Fprintf(w, "\n%s\n", l.Sprintf("%d scenarios were left to the simulated stage, as asked.", r.Skipped))
 	}
 	if r.LeftOut > 0 {
-		fmt.Fprintf(w, "\n%d scenarios that push to the team's pipeline were left out, as asked.\n", r.LeftOut)
+		fmt.Fprintf(w, "\n%s\n", l.Sprintf("%d scenarios that push to the team's pipeline were left out, as asked.", r.LeftOut))
 	}
-	fmt.Fprintf(w, "\n%s, seed %d\n", r.Took.Round(100*time.Millisecond), r.Seed)
+	fmt.Fprintf(w, "\n%s\n", l.Sprintf("%s, seed %d", r.Took.Round(100*time.Millisecond).String(), r.Seed))
 }
 
 var escapeCell = strings.NewReplacer("\\", "\\\\", "|", "\\|", "\r", "", "\n", "<br>", "<", "&lt;", ">", "&gt;", "`", "'", "*", "\\*", "[", "\\[", "@", "&#64;")

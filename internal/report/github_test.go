@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"rehearsal/internal/check"
+	"rehearsal/internal/lang"
 	"rehearsal/internal/report"
 )
 
@@ -45,7 +46,7 @@ func TestWhatWentWrongIsAnnotatedWhereItIsWritten(t *testing.T) {
 
 func TestMistakesAreAnnotatedEach(t *testing.T) {
 	var b bytes.Buffer
-	report.AnnotateMistakes(&b, errors.New("/elsewhere/rehearsal.yaml:5: unknown key \"servise\"\nno features"), "/home")
+	report.AnnotateMistakes(&b, lang.English, errors.New("/elsewhere/rehearsal.yaml:5: unknown key \"servise\"\nno features"), "/home")
 	assert.Equal(t, "::error file=/elsewhere/rehearsal.yaml,line=5,title=wrong input::unknown key \"servise\"\n::error title=wrong input::no features\n", b.String())
 }
 

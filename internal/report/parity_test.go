@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"rehearsal/internal/lang"
 	"rehearsal/internal/parity"
 	"rehearsal/internal/report"
 )
@@ -38,7 +39,7 @@ func differences() *parity.Ledger {
 
 func TestALedgerForPeople(t *testing.T) {
 	var b bytes.Buffer
-	report.Parity(&b, differences())
+	report.Parity(&b, lang.English, differences())
 	fits(t, b.String())
 	assert.Equal(t, `The staging copy (compose.yaml) beside production (production.json)
 
@@ -78,7 +79,7 @@ func TestAWaiverOfOtherValuesIsTold(t *testing.T) {
 	var b bytes.Buffer
 	l := differences()
 	l.Stale = []parity.Waiver{waiver("shop user")}
-	report.Parity(&b, l)
+	report.Parity(&b, lang.English, l)
 	fits(t, b.String())
 	assert.Contains(t, b.String(), "WARNING: the waiver of \"shop user\" (waivers.yaml:3) is for other values than\n  there are now: decide again\n")
 }
@@ -88,7 +89,7 @@ func TestTheLastLineOfALedger(t *testing.T) {
 		"INCONCLUSIVE": {Standing: parity.Unknown}, "LIKE PRODUCTION, but": {Standing: parity.Waived}, "NOT LIKE PRODUCTION": {Standing: parity.Open},
 	} {
 		var b bytes.Buffer
-		report.Parity(&b, &parity.Ledger{Differences: []parity.Difference{d}})
+		report.Parity(&b, lang.English, &parity.Ledger{Differences: []parity.Difference{d}})
 		assert.Contains(t, b.String(), "\n"+want)
 	}
 }
@@ -158,7 +159,7 @@ func TestALedgerOfAnything(t *testing.T) {
 			Staging: rapid.String().Draw(t, "staging"), Production: rapid.String().Draw(t, "production"), Why: rapid.String().Draw(t, "why"),
 		}}}
 		var b bytes.Buffer
-		report.Parity(&b, l)
+		report.Parity(&b, lang.English, l)
 		for _, r := range b.String() {
 			require.True(t, r == '\n' || r >= ' ' && (r < 0x7f || r > 0x9f), "%q", b.String())
 		}

@@ -10,37 +10,37 @@ import (
 
 // Line is an event as people read it while a release goes on: "" for what would be too
 // much, such as all the traffic.
-func Line(e stage.Event) string {
+func Line(l lang.Lang, e stage.Event) string {
 	var text string
 	switch e.Kind {
 	case stage.Stepped, stage.Confirmed:
-		text = e.Detail
+		text = l.Text(e.Detail)
 	case stage.Decided:
-		text = "=> " + e.Detail
+		text = "=> " + l.Text(e.Detail)
 	case stage.Deployed:
-		text = fmt.Sprintf("%s has %d healthy replicas", e.Version, e.Replicas)
+		text = l.Sprintf("%s has %d healthy replicas", e.Version, e.Replicas)
 	case stage.Retired:
-		text = e.Version + " runs no more"
+		text = l.Sprintf("%s runs no more", e.Version)
 	case stage.Shifted:
-		text = "traffic: " + e.Shares.String()
+		text = l.Sprintf("traffic: %s", e.Shares.String())
 	case stage.Unhealthy:
-		text = fmt.Sprintf("a replica of %s fails its health check: %s", e.Version, e.Detail)
+		text = l.Sprintf("a replica of %s fails its health check: %s", e.Version, l.Text(e.Detail))
 	case stage.Exited:
-		text = fmt.Sprintf("a replica of %s exited: %s", e.Version, e.Detail)
+		text = l.Sprintf("a replica of %s exited: %s", e.Version, l.Text(e.Detail))
 	case stage.Landed:
-		text = fmt.Sprintf("%v: %s", e.Failure, e.Detail)
+		text = l.Text(fmt.Sprintf("%v: %s", e.Failure, e.Detail))
 	case stage.Probed:
-		text = fmt.Sprintf("%v: %s", e.Probe, e.Detail)
+		text = l.Text(fmt.Sprintf("%v: %s", e.Probe, e.Detail))
 		if e.OK {
 			text = fmt.Sprintf("%v: ok", e.Probe)
 		}
 	case stage.CalledOut:
-		text = fmt.Sprintf("REFUSED: %v", e.Call)
+		text = l.Sprintf("REFUSED: %v", e.Call)
 	case stage.Changed:
 		if e.Alarm.To != alarm.InAlarm && e.Alarm.From != alarm.InAlarm {
 			return ""
 		}
-		text = fmt.Sprintf("alarm %q is %s: %s", e.Alarm.Name, e.Alarm.To, e.Alarm.Reason)
+		text = l.Sprintf("alarm %q is %s: %s", e.Alarm.Name, e.Alarm.To, l.Text(e.Alarm.Reason))
 	default:
 		return ""
 	}

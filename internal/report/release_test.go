@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"rehearsal/internal/alarm"
+	"rehearsal/internal/lang"
 	"rehearsal/internal/report"
 	"rehearsal/internal/stage"
 )
@@ -26,12 +27,12 @@ func TestAReleaseIsToldLineByLine(t *testing.T) {
 		"01:05 REFUSED: shop called example.com:443":   {Kind: stage.CalledOut, Call: &stage.Call{By: "shop", Host: "example.com", Port: 443}},
 	} {
 		e.At = at
-		assert.Equal(t, want, report.Line(e))
+		assert.Equal(t, want, report.Line(lang.English, e))
 	}
 	for _, e := range []stage.Event{
 		{Kind: stage.Served, Traffic: &stage.Traffic{}}, {Kind: stage.Ended},
 		{Kind: stage.Changed, Alarm: &stage.AlarmChange{From: alarm.InsufficientData, To: alarm.OK}},
 	} {
-		assert.Empty(t, report.Line(e), "too much to tell")
+		assert.Empty(t, report.Line(lang.English, e), "too much to tell")
 	}
 }

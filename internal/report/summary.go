@@ -23,7 +23,8 @@ type Run struct {
 	Outside    []Outside
 	Took       time.Duration
 	Seed       uint64
-	Status     int // the exit status
+	Status     int       // the exit status
+	Lang       lang.Lang // that it is told in; "" is English
 	// Parity is what differs from production; nil where nothing describes it, and then
 	// NotCompared says so.
 	Parity      *parity.Ledger
@@ -78,28 +79,31 @@ type Comparison struct {
 // Summary prints a run: what went wrong first, then predicted beside measured, then
 // what was not verified, and the verdict last, where the eye is.
 func Summary(w io.Writer, r Run) {
-	unlike(w, r.Parity)
+	p := printer{w, r.Lang}
+	p.unlike(r.Parity)
 	for _, s := range r.Scenarios {
 		if s.Verdict != check.Passed {
-			broken(w, s)
+			p.broken(s)
 		}
 	}
-	compared(w, r.Compared)
-	undetected(w, r.Scenarios)
-	outside(w, r.Outside)
+	p.compared(r.Compared)
+	p.undetected(r.Scenarios)
+	p.outside(r.Outside)
 	for _, u := range r.Unverified {
 		fmt.Fprintln(w)
-		say(w, "", "NOT VERIFIED: %s", u)
+		p.say("", "NOT VERIFIED: %s", p.Text(u))
 	}
 	if r.Skipped > 0 {
-		fmt.Fprintf(w, "\n%d scenarios were left to the simulated stage, as asked (make verify THOROUGH=1\nrehearses all in containers)\n", r.Skipped)
+		fmt.Fprintln(w)
+		p.say("", "%d scenarios were left to the simulated stage, as asked (make verify THOROUGH=1 rehearses all in containers)", r.Skipped)
 	}
 	if r.NotCompared != "" {
 		fmt.Fprintln(w)
-		say(w, "", "%s", r.NotCompared)
+		p.say("", "%s", p.Text(r.NotCompared))
 	}
 	if r.LeftOut > 0 {
-		fmt.Fprintf(w, "\n%d scenarios that push to the team's pipeline were left out, as asked\n(make pipelines rehearses them)\n", r.LeftOut)
+		fmt.Fprintln(w)
+		p.say("", "%d scenarios that push to the team's pipeline were left out, as asked (make pipelines rehearses them)", r.LeftOut)
 	}
 	counts := map[string]map[check.Verdict]int{}
 	var stages []string
@@ -113,16 +117,16 @@ func Summary(w io.Writer, r Run) {
 	fmt.Fprintln(w)
 	for _, st := range stages {
 		c := counts[st]
-		fmt.Fprintf(w, "%-10s  %d passed, %d failed, %d inconclusive\n", st, c[check.Passed], c[check.Failed], c[check.Inconclusive])
+		fmt.Fprintln(w, lang.Pad(p.Text(st), 10)+"  "+p.Sprintf("%d passed, %d failed, %d inconclusive", c[check.Passed], c[check.Failed], c[check.Inconclusive]))
 	}
 	if r.Parity != nil {
-		fmt.Fprintf(w, "%-10s  %s\n", "parity", counted(r.Parity))
+		fmt.Fprintln(w, lang.Pad(p.Sprintf("parity"), 10)+"  "+p.counted(r.Parity))
 	}
 	took := r.Took.Round(100 * time.Millisecond)
 	if r.Took < time.Second {
 		took = r.Took.Round(time.Millisecond)
 	}
-	say(w, "", "%s (%s, seed %d)", Conclusion(r.Status), took, r.Seed)
+	p.say("", "%s (%s, seed %d)", p.Text(Conclusion(r.Status)), took.String(), r.Seed)
 }
 
 // Conclusion is what an exit status says, in a sentence.
@@ -138,55 +142,64 @@ func Conclusion(status int) string {
 	return "INCONCLUSIVE: nothing may be concluded, do not release on it"
 }
 
-func broken(w io.Writer, s Scenario) {
+func (p printer) broken(s Scenario) {
 	verdict := s.Verdict.String()
 	if s.Input {
 		verdict = "wrong input"
 	}
-	fmt.Fprintln(w)
-	say(w, "", "%s on the %s stage: %s", strings.ToUpper(verdict), s.Stage, s.Name)
-	say(w, "  ", "%s", s.Where)
+	fmt.Fprintln(p)
+	p.say("", "%s on the %s stage: %s", strings.ToUpper(p.Text(verdict)), p.Text(s.Stage), s.Name)
+	p.say("  ", "%s", s.Where)
 	if s.Step != "" {
-		say(w, "  ", "at: %s", s.Step)
+		p.say("  ", "at: %s", s.Step)
 	}
 	if s.Err != nil {
-		for l := range strings.SplitSeq(s.Err.Error(), "\n") {
-			say(w, "  ", "%s", l)
+		for l := range strings.SplitSeq(p.Text(s.Err.Error()), "\n") {
+			p.say("  ", "%s", l)
 		}
 	}
 	if s.Outcome != "" {
-		say(w, "  ", "the release: %s", s.Outcome)
+		p.say("  ", "the release: %s", p.Text(s.Outcome))
 	}
 	if s.File != "" {
-		say(w, "  ", "history: %s", s.File)
+		p.say("  ", "history: %s", s.File)
 	}
 }
 
 // wide is how many columns a summary has: what every terminal and mail shows.
 const wide = 80
 
+// A printer prints for people.
+type printer struct {
+	io.Writer
+	lang.Lang
+}
+
 // say prints a paragraph, indented.
-func say(w io.Writer, indent, format string, args ...any) {
-	for _, l := range lang.Wrap(indent+lang.Clean(fmt.Sprintf(format, args...)), indent+"  ", wide) {
-		fmt.Fprintln(w, l)
+func (p printer) say(indent, format string, args ...any) {
+	for _, l := range lang.Wrap(indent+lang.Clean(p.Sprintf(format, args...)), indent+"  ", wide) {
+		fmt.Fprintln(p, l)
 	}
 }
 
 // compared is a table.
-func compared(w io.Writer, cs []Comparison) {
+func (p printer) compared(cs []Comparison) {
 	if len(cs) == 0 {
 		return
 	}
-	const row = "%s %-13s %-13s %s\n"
-	fmt.Fprintf(w, "\nPredicted by the simulation > measured in containers\n")
-	fmt.Fprintf(w, row, lang.Pad("", 36), "detected in", "restored in", "failed")
+	row := func(name, detected, restored, failed string) {
+		fmt.Fprintln(p, lang.Pad(name, 36)+" "+lang.Pad(detected, 13)+" "+lang.Pad(restored, 13)+" "+failed)
+	}
+	fmt.Fprintln(p)
+	p.say("", "Predicted by the simulation > measured in containers")
+	row("", p.Sprintf("detected in"), p.Sprintf("restored in"), p.Sprintf("failed requests"))
 	for _, c := range cs {
-		fmt.Fprintf(w, row, lang.Pad(lang.Clean(c.Name), 36),
+		row(lang.Clean(c.Name),
 			seconds(c.Predicted.Detect)+" > "+seconds(c.Measured.Detect),
 			seconds(c.Predicted.Restore)+" > "+seconds(c.Measured.Restore),
 			fmt.Sprintf("%s > %s %%", percent(c.Predicted), percent(c.Measured)))
 		for _, f := range c.Apart {
-			say(w, "  ", "APART: %s: %s (%s)", f.Check, f.Detail, c.Where)
+			p.say("  ", "APART: %s: %s (%s)", p.Text(f.Check), p.Text(f.Detail), c.Where)
 		}
 	}
 }
@@ -208,27 +221,28 @@ func percent(m check.Measures) string {
 
 // outside says who called something outside, since a rehearsal in which a call is
 // refused that production answers is not quite production's.
-func outside(w io.Writer, calls []Outside) {
+func (p printer) outside(calls []Outside) {
 	if len(calls) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\nREFUSED, since nothing outside of the staging copy is reached\n")
+	fmt.Fprintln(p)
+	p.say("", "REFUSED, since nothing outside of the staging copy is reached")
 	for _, c := range calls {
 		by := ""
 		if len(c.Versions) > 0 {
 			by = " (" + strings.Join(c.Versions, ", ") + ")"
 		}
-		say(w, "  ", "%s%s", c.Call, by)
+		p.say("  ", "%s%s", c.Call, by)
 	}
-	say(w, "  ", "make what is called a service of the compose file: the real one, or a stub")
+	p.say("  ", "make what is called a service of the compose file: the real one, or a stub")
 }
 
-func undetected(w io.Writer, ss []Scenario) {
+func (p printer) undetected(ss []Scenario) {
 	for _, s := range ss {
 		if s.Undetected && s.Verdict == check.Passed {
-			fmt.Fprintln(w)
-			say(w, "", "UNDETECTED, as the scenario says: %s (%s)", s.Name, s.Where)
-			say(w, "  ", "%d of %d requests failed on the %s stage and no alarm saw it", s.Measures.Failed, s.Measures.Requests, s.Stage)
+			fmt.Fprintln(p)
+			p.say("", "UNDETECTED, as the scenario says: %s (%s)", s.Name, s.Where)
+			p.say("  ", "%d of %d requests failed on the %s stage and no alarm saw it", s.Measures.Failed, s.Measures.Requests, p.Text(s.Stage))
 		}
 	}
 }

@@ -85,7 +85,7 @@ func TestASummaryOfARunThatWentWell(t *testing.T) {
 	})
 	assert.Equal(t, `
 Predicted by the simulation > measured in containers
-                                     detected in   restored in   failed
+                                     detected in   restored in   failed requests
 A good release                       - > -         - > -         0.0 > 0.0 %
 The new version fails half of its .. 180s > 200s   181s > 209s   3.0 > <0.1 %
 要求の半分に失敗する版               0s > 0s       3600s > 3600s 100.0 > 100.0 %
@@ -146,7 +146,7 @@ WRONG INPUT on the containers stage: A version with a typing error
   there is no version "v22": did you mean "v2"?
 
 Predicted by the simulation > measured in containers
-                                     detected in   restored in   failed
+                                     detected in   restored in   failed requests
 A slow query                         180s > 300s   - > -         0.0 > 0.0 %
   APART: time to detect: predicted 3m0s, measured 5m0s: further apart than 1m0s
     (features/known_bad.feature:31)

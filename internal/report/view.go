@@ -23,6 +23,8 @@ import (
 // A View shows a run while it goes on. Its methods may be called from several
 // goroutines.
 type View struct {
+	Lang lang.Lang // of what Line says; "" is English
+
 	w      io.Writer
 	run    *live.Run
 	screen *Screen // nil: plain lines
@@ -74,9 +76,9 @@ func (v *View) Close() {
 	v.closed = true
 }
 
-// Line prints one line that stays, without what would move a terminal's cursor.
+// Line prints one line that stays, in the language of the view, without what would move a terminal's cursor.
 func (v *View) Line(format string, args ...any) {
-	text := lang.Clean(fmt.Sprintf(format, args...))
+	text := lang.Clean(v.Lang.Sprintf(format, args...))
 	v.run.Tell(func(s *live.State, _ time.Time) { s.Said = text })
 	v.print(text)
 }

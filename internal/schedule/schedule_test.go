@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"rehearsal/internal/alarm"
+	"rehearsal/internal/lang"
 	"rehearsal/internal/release"
 )
 
@@ -167,7 +168,7 @@ func TestAnHourThatComesTwiceIsThereTwice(t *testing.T) {
 	assert.True(t, p.Openings[0].First.Equal(at(t, "2026-11-01 01:00 -0400")), p.Openings[0].First)
 	assert.True(t, p.Openings[0].Last.Equal(at(t, "2026-11-01 01:20 -0500")), p.Openings[0].Last)
 	var b strings.Builder
-	require.NoError(t, p.Write(&b, 5))
+	require.NoError(t, p.Write(&b, lang.English, 5))
 	assert.Contains(t, b.String(), "Sun 2026-11-01 01:00 EDT")
 	assert.Contains(t, b.String(), "01:20 EST")
 	p.Openings[0].Best = r.Start(at(t, "2026-11-01 01:30 -0400"))
@@ -271,7 +272,7 @@ func TestEverythingFitsIntoEightyColumns(t *testing.T) {
 			Profile: even(t, z, 123456, map[int]float64{3: 2}), Least: 5, LeastFor: `the alarm "a name that is as long as names of alarms in accounts with conventions are"`}
 		p := r.Propose(time.Date(2026, 4, 3, 7, 3, 0, 0, z), 7)
 		var b strings.Builder
-		require.NoError(t, p.Write(&b, 3))
+		require.NoError(t, p.Write(&b, lang.English, 3))
 		for line := range strings.Lines(b.String()) {
 			assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), width, line)
 		}
@@ -286,7 +287,7 @@ func TestTheHeatMapShowsWhatIsOpenAndWhy(t *testing.T) {
 		Freezes: []Freeze{{From: at(t, "2026-03-10 00:00 -0400"), To: at(t, "2026-03-11 00:00 -0400"), Why: "sale"}}}
 	p := r.Propose(at(t, "2026-03-08 01:00 -0500"), 7)
 	var b strings.Builder
-	require.NoError(t, p.Write(&b, 3))
+	require.NoError(t, p.Write(&b, lang.English, 3))
 	rows := map[string]string{}
 	for line := range strings.Lines(b.String()) {
 		if len(line) > 7 && line[3] == ' ' && strings.Contains(line, " 9") {

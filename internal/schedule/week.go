@@ -3,45 +3,52 @@ package schedule
 import (
 	"fmt"
 	"io"
-	"rehearsal/internal/lang"
 	"strings"
 	"time"
+
+	"rehearsal/internal/lang"
 )
 
 // width is how many columns anything takes at most.
 const width = 80
 
 // Write prints the best openings, at most so many, and the heat map of the seven days
-// from the first.
-func (p *Proposal) Write(w io.Writer, most int) error {
+// from the first, in the reader's language.
+func (p *Proposal) Write(w io.Writer, speak lang.Lang, most int) error {
 	var b strings.Builder
 	r := p.Rules
-	wrapped(&b, "", fmt.Sprintf("%s takes %s, and %s with its way back. Starts from %s to %s; times are of %s.",
-		r.Plan.Name, brief(r.Bakes()), brief(r.Lasts()), r.words(p.From), r.words(p.To), r.Zone()))
+	wrapped(&b, "", speak.Sprintf("%s takes %s, and %s with its way back. Starts from %s to %s; times are of %s.",
+		r.Plan.Name, brief(r.Bakes()), brief(r.Lasts()), r.words(p.From), r.words(p.To), r.Zone().String()))
 	if r.Least > 0 {
-		wrapped(&b, "", fmt.Sprintf("The alarms need %s requests a second: %s.", rough(r.Least), r.LeastFor))
+		wrapped(&b, "", speak.Sprintf("The alarms need %s requests a second: %s.", rough(r.Least), speak.Text(r.LeastFor)))
 	}
 	if gaps := r.Profile.Missing(); gaps != "" {
-		wrapped(&b, "", fmt.Sprintf("%d hours of the profile were missing: %s.", len(r.Profile.Filled), gaps))
+		wrapped(&b, "", speak.Sprintf("%d hours of the profile were missing: %s.", len(r.Profile.Filled), speak.Text(gaps)))
 	}
 	b.WriteByte('\n')
-	fmt.Fprintf(&b, "%-27s %-11s %-11s %13s %11s\n", "best start", "open from", "until", "users exposed", "over by")
+	b.WriteString(row(speak.Sprintf("best start"), speak.Sprintf("open from"), speak.Sprintf("until"), speak.Sprintf("users exposed"), speak.Sprintf("over by")))
 	for i := range p.Openings[:min(most, len(p.Openings))] {
 		o := &p.Openings[i]
 		at := func(t time.Time) string { return t.In(r.Zone()).Format("15:04 MST") }
-		fmt.Fprintf(&b, "%-27s %-11s %-11s %13s %11s\n", clip(r.words(o.Best.At), 27), clip(at(o.First), 11), clip(r.day(o.First, o.Last), 11), thousands(o.Best.Users), clip(r.day(o.Best.At, o.Best.Over), 11))
-		wrapped(&b, "    ", p.Why(o)+".")
+		b.WriteString(row(clip(r.words(o.Best.At), 27), clip(at(o.First), 11), clip(r.day(o.First, o.Last), 11), thousands(o.Best.Users), clip(r.day(o.Best.At, o.Best.Over), 11)))
+		wrapped(&b, "    ", speak.Text(p.Why(o)+"."))
 	}
 	if n := len(p.Openings) - most; n > 0 {
-		fmt.Fprintf(&b, "and %d more\n", n)
+		b.WriteString(speak.Sprintf("and %d more", n) + "\n")
 	}
 	b.WriteByte('\n')
-	p.week(&b)
+	p.week(&b, speak)
 	b.WriteByte('\n')
-	wrapped(&b, "", fmt.Sprintf("Users exposed: those who meet the new version if what is wrong is noticed only at the end and the way back takes its %s; a visit is %g requests, each to whichever version the balancer chooses.",
+	wrapped(&b, "", speak.Sprintf("Users exposed: those who meet the new version if what is wrong is noticed only at the end and the way back takes its %s; a visit is %g requests, each to whichever version the balancer chooses.",
 		brief(r.Plan.Rollback.Within), r.Service.PerUser))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// row is a line of the table of openings.
+func row(best, from, until, users, over string) string {
+	right := func(s string, n int) string { return strings.Repeat(" ", max(0, n-lang.Columns(s))) + s }
+	return lang.Pad(best, 27) + " " + lang.Pad(from, 11) + " " + lang.Pad(until, 11) + " " + right(users, 13) + " " + right(over, 11) + "\n"
 }
 
 // day is a time, and its day where that is another than the first's.
@@ -55,7 +62,7 @@ func (r *Rules) day(first, t time.Time) string {
 
 // week draws seven days: in each hour the traffic in tenths of the busiest, and whether
 // a release may start.
-func (p *Proposal) week(b *strings.Builder) {
+func (p *Proposal) week(b *strings.Builder, speak lang.Lang) {
 	r := p.Rules
 	from := p.From.In(r.Zone())
 	b.WriteString("      ")
@@ -72,7 +79,7 @@ func (p *Proposal) week(b *strings.Builder) {
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	b.WriteString("\n")
-	wrapped(b, "", "0 to 9: requests, in tenths of the busiest hour. [5] a release may start, <5> best; else not: w the plan's window, x frozen, z people leave before it is over, t too thin for the alarms; -- the hour that the clocks skip. An hour that comes twice is shown once.")
+	wrapped(b, "", speak.Sprintf("0 to 9: requests, in tenths of the busiest hour. [5] a release may start, <5> best; else not: w the plan's window, x frozen, z people leave before it is over, t too thin for the alarms; -- the hour that the clocks skip. An hour that comes twice is shown once."))
 }
 
 // cell is three columns for one hour of the clocks.

@@ -1,0 +1,241 @@
+package lang_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A message is English text in the code that a person may read.
+type message struct{ text, at string }
+
+// collect finds every message of the module's code.
+//
+// A message is what a formatting function gets (any function of the module with
+// parameters "format string, args ...any", fmt's and errors.New), and any other literal
+// that reads as prose. See spoken for what is none.
+func collect(t *testing.T) (all []message) {
+	t.Helper()
+	fset := token.NewFileSet()
+	byFolder := map[string][]*ast.File{}
+	root := os.DirFS("../..")
+	require.NoError(t, fs.WalkDir(root, ".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != "." || slices.Contains(silent, path)):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		data, err := fs.ReadFile(root, path)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(fset, path, data, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		if harness.MatchString(path) {
+			return nil
+		}
+		if f.Name.Name != "main" || strings.HasPrefix(path, "cmd/rehearse/") { // other programs run in containers
+			folder := filepath.Dir(path)
+			byFolder[folder] = append(byFolder[folder], f)
+		}
+		return nil
+	}))
+	formatters := map[string]int{"Sprintf": 0, "Errorf": 0, "Fprintf": 1, "Appendf": 1}
+	for _, files := range byFolder {
+		for _, f := range files {
+			for _, d := range f.Decls {
+				if fn, ok := d.(*ast.FuncDecl); ok {
+					if at := formatOf(fn.Type); at >= 0 {
+						formatters[fn.Name.Name] = at
+					}
+				}
+			}
+		}
+	}
+	for _, files := range byFolder {
+		c := &collector{fset: fset, formatters: formatters, constants: map[string]ast.Expr{}, seen: map[token.Pos]bool{}}
+		for _, f := range files {
+			c.learn(f)
+		}
+		for _, f := range files {
+			c.file(f)
+		}
+		all = append(all, c.found...)
+	}
+	slices.SortFunc(all, func(a, b message) int { return strings.Compare(a.at, b.at) })
+	return all
+}
+
+// silent are folders whose text is not for the reader of a rehearsal.
+var silent = []string{
+	"fixtures", "examples", "features", // the sample shop is not of Rehearsal
+	"internal/tidy",                                                   // a test
+	"internal/cloudwatch", "internal/conformance", "internal/awshttp", // they speak as AWS does, to its clients
+}
+
+// harness is where the container stage drives what it is made of. What it says is that
+// this broke, and is for who mends the harness.
+var harness = regexp.MustCompile(`^internal/containers/(balancer|base_data|border|database|engine_reaper|engine_unix|image_|load|localstack|logs|monitor\.go|monitor_(alarms|embedded|external|logs|metrics)|network|replica|stub|toxiproxy|traffic)`)
+
+// wraps says whether a format only says what was being done when an error came: the
+// error within it tells what is wrong.
+func wraps(format string) bool {
+	rest, ok := strings.CutSuffix(format, ": %w")
+	return ok && !strings.Contains(rest, ": ") && !strings.Contains(rest, ", ")
+}
+
+// formatOf is which parameter of a function is a format, or -1.
+func formatOf(f *ast.FuncType) int {
+	at := 0
+	for _, p := range f.Params.List {
+		for _, name := range p.Names {
+			if name.Name == "format" {
+				return at
+			}
+			at++
+		}
+	}
+	return -1
+}
+
+type collector struct {
+	fset       *token.FileSet
+	formatters map[string]int
+	constants  map[string]ast.Expr
+	seen       map[token.Pos]bool
+	found      []message
+}
+
+func (c *collector) learn(f *ast.File) {
+	for _, d := range f.Decls {
+		g, ok := d.(*ast.GenDecl)
+		if !ok || g.Tok != token.CONST {
+			continue
+		}
+		for _, s := range g.Specs {
+			v := s.(*ast.ValueSpec)
+			for i, n := range v.Names {
+				if i < len(v.Values) {
+					c.constants[n.Name] = v.Values[i]
+				}
+			}
+		}
+	}
+}
+
+// constant is the value of an expression of strings.
+func (c *collector) constant(e ast.Expr) (string, bool) {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		if e.Kind == token.STRING {
+			s, err := strconv.Unquote(e.Value)
+			return s, err == nil
+		}
+	case *ast.BinaryExpr:
+		a, ok := c.constant(e.X)
+		b, also := c.constant(e.Y)
+		return a + b, ok && also && e.Op == token.ADD
+	case *ast.Ident:
+		if v, ok := c.constants[e.Name]; ok {
+			return c.constant(v)
+		}
+	case *ast.ParenExpr:
+		return c.constant(e.X)
+	}
+	return "", false
+}
+
+func (c *collector) mark(e ast.Node) {
+	ast.Inspect(e, func(n ast.Node) bool {
+		if l, ok := n.(*ast.BasicLit); ok {
+			c.seen[l.Pos()] = true
+		}
+		return true
+	})
+}
+
+func (c *collector) add(e ast.Expr, text string) {
+	c.mark(e)
+	p := c.fset.Position(e.Pos())
+	c.found = append(c.found, message{text, p.Filename + ":" + strconv.Itoa(p.Line)})
+}
+
+func (c *collector) file(f *ast.File) {
+	ast.Inspect(f, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.ImportSpec, *ast.Field:
+			_, isField := n.(*ast.Field)
+			return isField && n.(*ast.Field).Tag == nil
+		case *ast.CallExpr:
+			name := ""
+			switch fn := n.Fun.(type) {
+			case *ast.Ident:
+				name = fn.Name
+			case *ast.SelectorExpr:
+				name = fn.Sel.Name
+				if x, ok := fn.X.(*ast.Ident); ok && slices.Contains([]string{"regexp", "exec", "strings", "bytes"}, x.Name) && name != "Join" {
+					return false // it looks for the text, or runs it
+				}
+			}
+			if name == "panic" {
+				return false
+			}
+			if at, ok := c.formatters[name]; ok && at < len(n.Args) {
+				if text, ok := c.constant(n.Args[at]); ok && lettered(text) && !wraps(text) {
+					c.add(n.Args[at], text)
+				}
+			}
+		case *ast.CaseClause:
+			for _, e := range n.List {
+				c.mark(e)
+			}
+		case *ast.BinaryExpr:
+			if n.Op != token.ADD {
+				c.mark(n)
+			} else if text, ok := c.constant(n); ok && prose(text) && !c.seen[n.Pos()] {
+				c.add(n, text)
+			}
+		case *ast.BasicLit:
+			if text, ok := c.constant(n); ok && prose(text) && !c.seen[n.Pos()] {
+				c.add(n, text)
+			}
+		}
+		return true
+	})
+}
+
+var verb = regexp.MustCompile(`%[-+# 0-9.\[\]*]*[a-zA-Z%]`)
+
+// lettered says whether a format has words of its own.
+func lettered(format string) bool {
+	return regexp.MustCompile(`[a-zA-Z]{2}`).MatchString(verb.ReplaceAllString(format, ""))
+}
+
+// prose says whether a literal reads as English: two words at least.
+func prose(text string) bool {
+	return regexp.MustCompile(`[a-z]{2,},? [a-z]{2,}`).MatchString(verb.ReplaceAllString(text, "%"))
+}
+
+func TestCount(t *testing.T) {
+	n := map[string]int{}
+	for _, m := range collect(t) {
+		n[filepath.Dir(m.at)]++
+		println(m.at + "|" + strconv.Quote(m.text))
+	}
+	t.Log(n)
+}
