@@ -360,7 +360,7 @@ func TestInitSaysWhatItNeeds(t *testing.T) {
 		"a service that is not":     {[]string{folder(t, samples+"/forms"), "--service", "shop"}, `--service shop: the compose file has no such service: it has ["front.end" "mail" "orders" "pg"]`},
 		"a rate of nothing":         {[]string{folder(t, samples+"/single"), "--rate", "0"}, "--rate 0: at least 1"},
 		"an image that is none":     {[]string{folder(t, samples+"/single"), "--image", "Not An Image"}, `"Not An Image" is not the name of an image`},
-		"a language":                {[]string{folder(t, samples+"/single"), "--lang", "fr"}, `--lang "fr": it is "en" or "ja"`},
+		"a language":                {[]string{folder(t, samples+"/single"), "--lang", "fr"}, `"fr" for "--lang" flag: it is "en" or "ja"`},
 		"alarms that are not there": {[]string{folder(t, samples+"/single"), "--alarms", "nosuch.json"}, "nosuch.json: cannot be read"},
 		"alarms of something else":  {[]string{folder(t, samples+"/single"), "--alarms", noAlarms}, "a release of hello can watch none of its alarms"},
 		"a compose file elsewhere":  {[]string{folder(t, samples+"/single"), "--compose", "../other/compose.yaml"}, "the files of a rehearsal stand beside its compose file"},

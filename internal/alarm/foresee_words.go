@@ -275,27 +275,29 @@ func (c *Compiled) ruleWords(unit string) string {
 	case "Milliseconds":
 		threshold += " ms"
 	}
-	is := map[operator]string{greaterThan: "above", greaterOrEqual: "at or above", lessThan: "below", lessOrEqual: "at or below"}[c.compare]
-	return fmt.Sprintf(", %s %s, %s", is, threshold, c.rhythm())
+	format := map[operator]string{greaterThan: ", above %s, %s", greaterOrEqual: ", at or above %s, %s", lessThan: ", below %s, %s", lessOrEqual: ", at or below %s, %s"}[c.compare]
+	return fmt.Sprintf(format, threshold, c.rhythm())
 }
 
 // rhythm is M of N periods in words.
 func (c *Compiled) rhythm() string {
-	each, one, many := "each minute", "minute", "minutes"
+	each := "each minute"
+	one, some, row := "%s, for 1 minute", "%s, for %d of %d minutes", "%s, for %d minutes in a row"
 	if c.Period != time.Minute {
-		each = "each " + spoken(c.Period)
-		one, many = "period of "+spoken(c.Period), "periods of "+spoken(c.Period)
+		period := spoken(c.Period)
+		each = fmt.Sprintf("each %s", period)
+		one, some, row = "%s, for 1 period of "+period, "%s, for %d of %d periods of "+period, "%s, for %d periods of "+period+" in a row"
 		if c.Period > time.Minute {
-			each = "over " + spoken(c.Period) + ", looked at each minute"
+			each = fmt.Sprintf("over %s, looked at each minute", period)
 		}
 	}
 	switch {
 	case c.n == 1:
-		return each + ", for 1 " + one
+		return fmt.Sprintf(one, each)
 	case c.m == c.n:
-		return fmt.Sprintf("%s, for %d %s in a row", each, c.n, many)
+		return fmt.Sprintf(row, each, c.n)
 	}
-	return fmt.Sprintf("%s, for %d of %d %s", each, c.m, c.n, many)
+	return fmt.Sprintf(some, each, c.m, c.n)
 }
 
 func (c *Compiled) missingWords() string {
@@ -533,7 +535,7 @@ func (o *Outlook) missed(c *Compiled) []string {
 				}
 			}
 		case f.Trouble == Silence:
-			said = append(said, "that its metrics stop: it "+stays(look))
+			said = append(said, stays(look))
 		case look.Least.none():
 			never = append(never, f.Words(o.Scene))
 		default:
@@ -548,9 +550,9 @@ func (o *Outlook) missed(c *Compiled) []string {
 
 func stays(f *Foresight) string {
 	if f.After == f.Before {
-		return "stays " + f.After.String()
+		return fmt.Sprintf("that its metrics stop: it stays %s", f.After)
 	}
-	return "goes to " + f.After.String()
+	return fmt.Sprintf("that its metrics stop: it goes to %s", f.After)
 }
 
 // tells says who hears of ALARM.

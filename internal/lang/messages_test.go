@@ -160,6 +160,27 @@ func (c *collector) constant(e ast.Expr) (string, bool) {
 	return "", false
 }
 
+// sum is a sum of literals and other strings as a format with a %s for each of these.
+func (c *collector) sum(e ast.Expr) (format string, ok bool) {
+	if text, ok := c.constant(e); ok {
+		return strings.ReplaceAll(text, "%", "%%"), true
+	}
+	if b, also := e.(*ast.BinaryExpr); also && b.Op == token.ADD {
+		left, one := c.sum(b.X)
+		right, other := c.sum(b.Y)
+		return left + right, one || other
+	}
+	return "%s", false
+}
+
+func phrases(t ast.Expr) bool {
+	if a, ok := t.(*ast.ArrayType); ok {
+		t = a.Elt
+	}
+	name, ok := t.(*ast.Ident)
+	return ok && name.Name == "Phrase"
+}
+
 func (c *collector) mark(e ast.Node) {
 	ast.Inspect(e, func(n ast.Node) bool {
 		if l, ok := n.(*ast.BasicLit); ok {
@@ -207,8 +228,15 @@ func (c *collector) file(f *ast.File) {
 		case *ast.BinaryExpr:
 			if n.Op != token.ADD {
 				c.mark(n)
-			} else if text, ok := c.constant(n); ok && prose(text) && !c.seen[n.Pos()] {
+			} else if text, ok := c.sum(n); ok && lettered(text) && prose(text) && !c.seen[n.Pos()] {
+				if whole, ok := c.constant(n); ok {
+					text = whole
+				}
 				c.add(n, text)
+			}
+		case *ast.CompositeLit:
+			if phrases(n.Type) {
+				return false // every phrase has both languages anyway
 			}
 		case *ast.BasicLit:
 			if text, ok := c.constant(n); ok && prose(text) && !c.seen[n.Pos()] {

@@ -90,6 +90,7 @@ func free(verb byte) bool { return verb == 's' || verb == 'v' || verb == 'w' }
 const (
 	fewestLetters     = 3
 	fewestBesideAFree = 8
+	fewestWithAComma  = 5 // or another mark: that is not within a sentence
 	fewestOfKey       = 4
 )
 
@@ -102,7 +103,7 @@ func newPattern(format, translation string) *pattern {
 		return nil
 	}
 	p := &pattern{format: format, translation: translation, parts: parts}
-	letters, args, fewest := 0, 0, fewestLetters
+	letters, args, fewest, marked := 0, 0, fewestLetters, false
 	for _, q := range parts {
 		switch {
 		case q.verb == 0:
@@ -111,6 +112,7 @@ func newPattern(format, translation string) *pattern {
 				if unicode.IsLetter(r) {
 					letters++
 				}
+				marked = marked || strings.ContainsRune(",;:(", r)
 			}
 			if len(q.text) > len(p.key) {
 				p.key = q.text
@@ -122,6 +124,9 @@ func newPattern(format, translation string) *pattern {
 			fewest = fewestBesideAFree
 		}
 		args++
+	}
+	if fewest == fewestBesideAFree && marked {
+		fewest = fewestWithAComma
 	}
 	if args == 0 || letters < fewest || len(p.key) < fewestOfKey {
 		return nil
@@ -149,10 +154,19 @@ type book struct {
 
 func newBook(all map[string]string) *book {
 	b := &book{all, map[[fewestOfKey]byte][]*pattern{}}
-	for format, translation := range all {
+	add := func(format, translation string) {
 		if p := newPattern(format, translation); p != nil {
 			k := [fewestOfKey]byte([]byte(p.key))
 			b.index[k] = append(b.index[k], p)
+		}
+	}
+	for format, translation := range all {
+		add(format, translation)
+		for _, j := range joints { // what is put behind another message is found behind it
+			rest, joined := strings.CutPrefix(format, j.en)
+			if said, ok := strings.CutPrefix(translation, j.ja); ok && joined {
+				add(rest, said)
+			}
 		}
 	}
 	for _, ps := range b.index {
