@@ -123,7 +123,7 @@ func TestOnATerminalARunIsDrawnAndLeavesNothingBehind(t *testing.T) {
 		assert.NotContains(t, all, "\x1b[?25", "the cursor is left alone")
 		assert.Equal(t, len(c.env) == 0 || c.env[0] != "NO_COLOR=1", colour.MatchString(all))
 		shown := screen(t, c.width, all)
-		assert.NotRegexp(t, `\d+ of \d+ scenarios|シナリオ \d`, shown[:regexp.MustCompile(`(?m)^(simulated|模擬) `).FindStringIndex(shown)[0]], "what was drawn is gone")
+		assert.NotRegexp(t, `\d+ of \d+ scenarios|シナリオ \d+ / \d+ 終了`, shown[:regexp.MustCompile(`(?m)^(simulated|模擬) `).FindStringIndex(shown)[0]], "what was drawn is gone")
 		assert.Regexp(t, "VERIFIED: every promise was kept|検証済み: すべての約束が守られました", shown)
 	}
 	for _, env := range []string{"CI=true", "TERM=dumb"} {
