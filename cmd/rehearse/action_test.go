@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,20 +60,26 @@ func TestTheActionInATeamsWorkflow(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(features, "good.feature"), data, 0o600))
 	workflow, err := os.ReadFile("../../examples/pipeline/.github/workflows/rehearsal.yml")
 	require.NoError(t, err)
-	text := strings.NewReplacer("file: rehearsal.yaml", "file: rehearsal/rehearsal.yaml", "./release.sh", "echo releasing").Replace(string(workflow))
+	text := strings.NewReplacer("file: rehearsal.yaml", "file: rehearsal/rehearsal.yaml\n          evidence-key: ${{ vars.EVIDENCE_KEY }}", "./release.sh", "echo releasing").Replace(string(workflow))
 	require.Contains(t, text, "file: rehearsal/rehearsal.yaml")
 	require.NoError(t, os.MkdirAll(filepath.Join(team, ".github", "workflows"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(team, ".github", "workflows", "rehearsal.yml"), []byte(text), 0o600))
 
-	kept := t.TempDir()
+	kept, past, key := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "key")
+	out, status := run(t, nil, "evidence", "key", key)
+	require.Zero(t, status, out)
+	secret, err := os.ReadFile(key)
+	require.NoError(t, err)
 	push := func(overlays ...string) (*pipeline.Result, string) {
 		var log bytes.Buffer
 		r, err := pipeline.Run(t.Context(), pipeline.Options{
-			Code: team, Overlays: overlays, Version: "v2", Stable: "v1", Service: "shop", Vars: map[string]string{"REHEARSAL_STAGE": "sim"},
+			Code: team, Overlays: overlays, Version: "v2", Stable: "v1", Service: "shop", Vars: map[string]string{"REHEARSAL_STAGE": "sim", "EVIDENCE_KEY": string(secret)},
 			Actions: map[string]string{
 				"OWNER/rehearsal@main":       theAction(t),
 				"actions/setup-go@v5":        "../../fixtures/pipeline/actions/setup-go",
 				"actions/cache@v4":           standIn(t, "path key", "true"),
+				"actions/cache/restore@v4":   standIn(t, "path key restore-keys", `mkdir -p "$FOLDER" && cp -r '`+past+`/.' "$FOLDER"`),
+				"actions/cache/save@v4":      standIn(t, "path key", `cp -r "$FOLDER/." '`+past+`'`),
 				"actions/upload-artifact@v4": standIn(t, "name path if-no-files-found", `cp -r "$FOLDER" '`+kept+`/'`),
 			},
 			Answer: func(context.Context, pipeline.Request, func(string)) pipeline.Answer { return pipeline.Answer{} },
@@ -94,6 +101,9 @@ func TestTheActionInATeamsWorkflow(t *testing.T) {
 		require.NoError(t, err, "the report is kept")
 	}
 
+	out, status = run(t, nil, "evidence", "verify", "--key", key+".pub", filepath.Join(kept, "rehearsal-report"))
+	assert.Zero(t, status, "the evidence is signed: %s", out)
+
 	// The same with a promise that is broken.
 	broken := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(broken, "features"), 0o755))
@@ -107,6 +117,12 @@ func TestTheActionInATeamsWorkflow(t *testing.T) {
 	assert.Equal(t, "rehearse failure (OWNER/rehearsal@main), release skipped", r.String(), log)
 	assert.Contains(t, log, "::error file=features/good.feature,line=2,title=failed on the simulated stage%3A It is never released")
 	assert.Contains(t, strings.Join(r.Summaries, ""), "It is never released<br>")
+
+	out, status = run(t, nil, "runs", "--json", "--file", filepath.Join(team, "rehearsal", "rehearsal.yaml"), "--runs", filepath.Join(past, "runs.db"))
+	require.Zero(t, status, out)
+	var remembered struct{ Runs []struct{ Status int } }
+	require.NoError(t, json.Unmarshal([]byte(out), &remembered), out)
+	assert.Equal(t, []struct{ Status int }{{1}, {0}}, remembered.Runs, "what failed is remembered, too")
 }
 
 func TestOnGitHubMistakesAndWhatIsBrokenAreAnnotated(t *testing.T) {

@@ -36,7 +36,7 @@ type Options struct {
 	Push       string
 	PreReceive string // file: the repository's own pre-receive hook; may be ""
 	Vars       map[string]string
-	Actions    map[string]string // "actions/setup-go@v5": the folder that stands in for it
+	Actions    map[string]string // "actions/setup-go@v5", "actions/cache/save@v4": the folder that stands in for it
 	Runners    map[string]string // "ubuntu-latest": the image that jobs of that label run in; others run on this machine
 	// Image has an image in the Docker engine of this machine, for what jobs say of
 	// containers; nil: there is no such engine.
@@ -267,11 +267,9 @@ func (o Options) workflow(ctx context.Context, dir string, repo *repository, w *
 	if err != nil {
 		return err
 	}
-	actions := map[string]string{}
-	for name, folder := range o.Actions {
-		if actions[name], err = filepath.Abs(folder); err != nil {
-			return err
-		}
+	actions, err := repositories(o.Actions, at("actions"))
+	if err != nil {
+		return err
 	}
 	inside := ""
 	if o.Image != nil {

@@ -349,6 +349,51 @@ runs:
 	assert.Empty(t, r.Inconclusive())
 }
 
+func TestFoldersStandInForSeveralActionsOfOneRepository(t *testing.T) {
+	says := func(folder, text string) string {
+		require.NoError(t, os.MkdirAll(folder, 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(folder, "action.yml"), []byte("name: a\ndescription: a\nruns:\n  using: composite\n  steps: [{shell: bash, run: echo "+text+"}]\n"), 0o600))
+		return folder
+	}
+	root := code(t, onPush(`
+  a:
+    runs-on: ubuntu-latest
+    steps:
+      - {uses: actions/cache@v4, with: {path: p, key: k}}
+      - {uses: actions/cache/restore@v4, with: {path: p, key: k}}
+      - {uses: actions/cache/save@v4, with: {path: p, key: k}}
+`), nil)
+	whole := says(t.TempDir(), "the-cache")
+	says(filepath.Join(whole, "save"), "its-own-save")
+	says(filepath.Join(whole, "restore"), "its-own-restore")
+	for _, c := range []struct {
+		name    string
+		actions map[string]string
+		says    []string
+	}{
+		{"the repository with its folders", map[string]string{"actions/cache@v4": whole}, []string{"the-cache", "its-own-restore", "its-own-save"}},
+		{"a folder for one of them", map[string]string{"actions/cache@v4": whole, "actions/cache/restore@v4": says(t.TempDir(), "another-restore")}, []string{"the-cache", "another-restore", "its-own-save"}},
+		{"each a folder of its own", map[string]string{"actions/cache/save@v4": says(t.TempDir(), "a-save"), "actions/cache/restore@v4": says(t.TempDir(), "a-restore"), "actions/cache@v4": says(t.TempDir(), "a-cache")},
+			[]string{"a-cache", "a-restore", "a-save"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := options(t, root)
+			var log bytes.Buffer
+			o.Actions, o.Log = c.actions, &log
+			r := runs(t, o)
+			assert.Equal(t, "a success", r.String(), log.String())
+			assert.Empty(t, r.Inconclusive())
+			for _, said := range c.says {
+				assert.Contains(t, log.String(), said)
+			}
+		})
+	}
+
+	o := options(t, root)
+	o.Actions = map[string]string{"actions/cache@v4": says(t.TempDir(), "a-cache")}
+	assert.Contains(t, runs(t, o).Inconclusive(), "the action actions/cache/restore@v4 is somewhere else", "it has no such folder")
+}
+
 func TestAJobThatHangsEndsByItsOwnTimeout(t *testing.T) {
 	o := options(t, code(t, onPush(`
   hangs:

@@ -40,7 +40,7 @@ type order struct {
 	ContainerOptions string            `json:"containerOptions"`
 	ContainerEnv     map[string]string `json:"containerEnv"`
 	Labels           []string          `json:"labels"`  // of runners that this machine stands in for
-	Actions          map[string]string `json:"actions"` // "actions/setup-go@v5": a folder
+	Actions          map[string]string `json:"actions"` // "actions/setup-go@v5": a folder; see repositories
 	LimitEach        time.Duration     `json:"limitEach"`
 }
 

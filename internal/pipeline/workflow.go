@@ -246,7 +246,7 @@ func (w *workflow) action(uses *actionlint.String, standIns map[string]string, a
 			add(line, "make it a composite action", "the action %s is a container, and actions run on this machine or in the container of their job", name)
 		}
 	case strings.HasPrefix(name, "actions/checkout@"): // act copies what was pushed
-	case standIns[name] != "":
+	case standsIn(name, standIns):
 	default:
 		add(line, fmt.Sprintf("name a folder with a copy of it, or with what stands in for it, in rehearsal.yaml: pipeline: actions: {%q: FOLDER}", name),
 			"the action %s is somewhere else, and nothing is fetched in a rehearsal", name)
