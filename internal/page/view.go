@@ -99,7 +99,7 @@ type scenarioView struct {
 	*Scenario
 	ID      string
 	Verdict string // the worst of its stages; "" where it was not rehearsed
-	Stages  []*stageView
+	Stages  []*StageView
 	Apart   []Finding
 	Chart   template.HTML
 	Packed  bool // Chart and what was printed are in a chunk
@@ -108,8 +108,8 @@ type scenarioView struct {
 	order   int
 }
 
-// A stageView is what came of a scenario on one stage.
-type stageView struct {
+// A StageView is what came of a scenario on one stage.
+type StageView struct {
 	*Result
 	story  *story
 	Events []event
@@ -122,14 +122,14 @@ type stageView struct {
 
 type failure struct {
 	Scenario *scenarioView
-	*stageView
+	*StageView
 	Brief bool
 }
 
 type rollbackView struct {
 	Scenario *scenarioView
 	Stage    string
-	*rollback
+	*Rollback
 }
 
 type standing struct {
@@ -206,9 +206,9 @@ func (v *view) collect() (all []*scenarioView) {
 	add := func(s *Scenario) *scenarioView {
 		sv := &scenarioView{Scenario: s, ID: fmt.Sprintf("s%d", len(all)+1), Apart: apart[s.Where], order: len(all)}
 		for _, res := range byWhere[s.Where] {
-			sv.Stages = append(sv.Stages, &stageView{Result: res})
+			sv.Stages = append(sv.Stages, &StageView{Result: res})
 		}
-		slices.SortStableFunc(sv.Stages, func(a, b *stageView) int { return cmp.Compare(rankOf(a.Stage), rankOf(b.Stage)) })
+		slices.SortStableFunc(sv.Stages, func(a, b *StageView) int { return cmp.Compare(rankOf(a.Stage), rankOf(b.Stage)) })
 		delete(byWhere, s.Where)
 		for _, st := range sv.Stages {
 			sv.Verdict = worse(sv.Verdict, st.Verdict)
@@ -334,7 +334,7 @@ func originOf(h *stage.History) (at time.Duration) {
 	return at
 }
 
-func versionOf(stages []*stageView) string {
+func versionOf(stages []*StageView) string {
 	for _, st := range stages {
 		if st.story.version != "" {
 			return st.story.version
@@ -427,7 +427,7 @@ func (v *view) listFailed(all []*scenarioView) {
 	// What was broken before what could not be told.
 	slices.SortStableFunc(v.Failed, func(a, b failure) int {
 		verdict := func(f failure) string {
-			if f.stageView == nil {
+			if f.StageView == nil {
 				return failed
 			}
 			return f.Verdict
