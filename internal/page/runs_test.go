@@ -166,11 +166,11 @@ func mixedRun(t testing.TB) folder {
 	f.keep(map[string]string{"features/bad.feature": shop, "features/ja/good.feature": shopJa})
 	f.json("run.json", facts)
 	canary, blue := recorded(t, "canary-rolled-back"), recorded(t, "blue-green-released")
-	f.write("histories/features-bad-13.simulated.ndjson", canary)
-	f.write("histories/features-bad-13.containers.ndjson", canary)
-	f.write("histories/features-bad-20.containers.ndjson", withPrints(t, canary, 200))
-	f.write("histories/features-bad-25.containers.ndjson", canary[:len(canary)/2])
-	f.write("histories/features-ja-good-10.simulated.ndjson", blue)
+	f.write("histories/features-bad-12.simulated.ndjson", canary)
+	f.write("histories/features-bad-12.containers.ndjson", canary)
+	f.write("histories/features-bad-19.containers.ndjson", withPrints(t, canary, 200))
+	f.write("histories/features-bad-24.containers.ndjson", canary[:len(canary)/2])
+	f.write("histories/features-ja-good-9.simulated.ndjson", blue)
 	f.write("histories/features-bad-37.simulated.ndjson", recorded(t, "rolling-rolled-back"))
 	gone := canary[:strings.Index(canary, `"kind":"alarm","alarm":{"name":"shop-5xx-rate","from":"OK"`)]
 	f.write("histories/features-bad-99.simulated.ndjson", gone[:strings.LastIndex(gone, "\n")+1])
@@ -184,20 +184,20 @@ func mixedRun(t testing.TB) folder {
 		return page.Result{Stage: stage, Where: where, Feature: "A bad version is caught before it spreads", Scenario: name, Verdict: verdict, Version: "v2", Findings: ok,
 			History: fmt.Sprintf("report/histories/%s-%s.%s.ndjson", flat, line, stage)}
 	}
-	bad := of("features/bad.feature:20", "containers", "The payments API is down", "failed")
+	bad := of("features/bad.feature:19", "containers", "The payments API is down", "failed")
 	bad.Step, bad.Error = `the alarm "shop-5xx-rate" goes off within 2 minutes of exposure`, `the alarm "shop-5xx-rate" went off 2m52s after exposure: more than 2m0s`
 	bad.Outcome = `rolled back: the alarm "shop-5xx-rate" went off; v1 serves everyone again`
 	bad.Findings = append([]page.Finding{{Check: `alarm "shop-5xx-rate" within 2m0s of exposure`, Verdict: "failed", Detail: bad.Error}}, ok...)
 	blind := of("features/bad.feature:99", "simulated", "The new version fails one request in five hundred", "passed")
 	blind.Undetected = true
 	f.results(
-		of("features/bad.feature:13", "simulated", "The new version fails half of its requests", "passed"),
-		of("features/bad.feature:13", "containers", "The new version fails half of its requests", "passed"),
+		of("features/bad.feature:12", "simulated", "The new version fails half of its requests", "passed"),
+		of("features/bad.feature:12", "containers", "The new version fails half of its requests", "passed"),
 		bad, blind,
 		of("features/bad.feature:37", "simulated", "10% of the customers first", "passed"),
-		of("features/ja/good.feature:10", "simulated", "ブルーグリーン計画でリリースする", "passed"),
+		of("features/ja/good.feature:9", "simulated", "ブルーグリーン計画でリリースする", "passed"),
 	)
-	f.json("compared.json", []page.Comparison{{Where: "features/bad.feature:13", Apart: []page.Finding{{Check: "time to detect", Verdict: "failed", Detail: "predicted 2m50s, measured 4m10s: further apart than 30s"}}}})
+	f.json("compared.json", []page.Comparison{{Where: "features/bad.feature:12", Apart: []page.Finding{{Check: "time to detect", Verdict: "failed", Detail: "predicted 2m50s, measured 4m10s: further apart than 30s"}}}})
 	f.json("parity.json", page.Ledger{
 		Staging: "fixtures/compose.yaml", Production: "fixtures/production.json", Same: 9,
 		Differences: []page.Difference{
