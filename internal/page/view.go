@@ -55,25 +55,26 @@ const (
 
 // view is all that the page shows.
 type view struct {
-	Run              *Run
-	Lang             lang.Lang
-	Style            template.CSS
-	Script           template.JS
-	Policy           string
-	Status           int
-	Verdict, Because string
-	Counts           []counts
-	Versions         []string
-	Scenarios        int
-	Failed           []failure
-	Matrix           *matrix
-	Features         []*featureView
-	Rollbacks        []rollbackView
-	Refused          []string
-	Standings        []standing
-	Unverified       []string
-	Chunks           []string
-	HasPacked        bool
+	Run        *Run
+	Lang       lang.Lang
+	Style      template.CSS
+	Script     template.JS
+	Policy     string
+	Status     int
+	Verdict    string
+	Because    []string
+	Counts     []counts
+	Versions   []string
+	Scenarios  int
+	Failed     []failure
+	Matrix     *matrix
+	Features   []*featureView
+	Rollbacks  []rollbackView
+	Refused    []string
+	Standings  []standing
+	Unverified []string
+	Chunks     []string
+	HasPacked  bool
 }
 
 type counts struct {
