@@ -370,15 +370,24 @@ func (r *Result) summary() any {
 		Rule     string          `json:"rule,omitempty"`
 		Scenario string          `json:"scenario"`
 		Verdict  check.Verdict   `json:"verdict"`
+		Input    bool            `json:"input,omitempty"`   // Error is a mistake in what the user wrote
+		Step     string          `json:"step,omitempty"`    // the last one that began, where not all passed
+		Version  string          `json:"version,omitempty"` // that was released
+		Outcome  string          `json:"outcome,omitempty"` // of the release
+		Unseen   bool            `json:"undetected,omitempty"`
 		Error    string          `json:"error,omitempty"`
 		Findings []check.Finding `json:"findings,omitempty"`
 		Measures check.Measures  `json:"measures"`
 		Release  time.Duration   `json:"release"`
 		Wall     time.Duration   `json:"wall"`
 		History  string          `json:"history,omitempty"`
-	}{r.Stage, r.Spec.Where(), r.Spec.Feature, r.Spec.Rule, r.Spec.Name, r.Verdict, "", r.Findings, r.Measures, r.Released, r.Took, r.File}
+	}{Stage: r.Stage, Where: r.Spec.Where(), Feature: r.Spec.Feature, Rule: r.Spec.Rule, Scenario: r.Spec.Name, Verdict: r.Verdict, Input: r.Input, Version: r.Version, Unseen: r.Undetected,
+		Findings: r.Findings, Measures: r.Measures, Release: r.Released, Wall: r.Took, History: r.File}
 	if r.Err != nil {
-		out.Error = r.Err.Error()
+		out.Error, out.Step = r.Err.Error(), r.Step
+	}
+	if r.Outcome != nil {
+		out.Outcome = r.Outcome.Detail
 	}
 	return out
 }

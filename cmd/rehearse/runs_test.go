@@ -95,3 +95,36 @@ func TestPastRunsAreKeptByDefaultOutsideOfTheProject(t *testing.T) {
 	require.Equal(t, 0, status, out)
 	assert.Contains(t, out, kept[0])
 }
+
+func TestTheReportShowsTheRunsBeforeIt(t *testing.T) {
+	file, dir, db := shop(t), t.TempDir(), filepath.Join(t.TempDir(), "runs.db")
+	page := func() string {
+		data, err := os.ReadFile(filepath.Join(dir, "report.html"))
+		require.NoError(t, err)
+		return string(data)
+	}
+	env := []string{"LC_ALL=C"}
+	feature := filepath.Join(filepath.Dir(filepath.Dir(file)), "features", "undetected.feature")
+	args := []string{"verify", "--file", file, "--stage", "sim", "--report", dir, "--runs", db, feature}
+	out, status := run(t, env, args...)
+	require.Equal(t, 0, status, out)
+	assert.NotContains(t, page(), "The runs before")
+	out, status = run(t, env, args...)
+	require.Equal(t, 0, status, out)
+	assert.Contains(t, page(), "The runs before")
+	out, status = run(t, env, "report", dir, "--runs", db)
+	require.Equal(t, 0, status, out)
+	assert.Contains(t, page(), "The runs before")
+	out, status = run(t, env, "report", dir, "--runs", "none")
+	require.Equal(t, 0, status, out)
+	assert.NotContains(t, page(), "The runs before")
+}
+
+func TestATeamsOwnFeaturesAreNotTakenForThoseOfAReport(t *testing.T) {
+	file := shop(t)
+	dir := filepath.Dir(filepath.Dir(file))
+	out, status := quick(t, file, "--runs", "none", "--report", dir)
+	assert.Equal(t, 2, status, out)
+	assert.Contains(t, out, "name a folder that is the report's own")
+	assert.FileExists(t, filepath.Join(dir, "features", "undetected.feature"))
+}

@@ -280,9 +280,9 @@ func ReadHistory(r io.Reader) (*History, error) {
 	}
 }
 
-// follows says why e cannot be the event number seq of a history whose last event
-// was at last.
-func (e Event) follows(seq int, last time.Duration) error {
+// Valid says why e cannot be an event: its kind is unknown, or what its kind is about is
+// not there.
+func (e Event) Valid() error {
 	complete := true
 	switch e.Kind {
 	case Injected, Landed, Healed:
@@ -303,9 +303,19 @@ func (e Event) follows(seq int, last time.Duration) error {
 	default:
 		return fmt.Errorf("unknown event %q", e.Kind)
 	}
-	switch {
-	case !complete:
+	if !complete {
 		return fmt.Errorf("the event %q does not say what it is about", e.Kind)
+	}
+	return nil
+}
+
+// follows says why e cannot be the event number seq of a history whose last event
+// was at last.
+func (e Event) follows(seq int, last time.Duration) error {
+	if err := e.Valid(); err != nil {
+		return err
+	}
+	switch {
 	case e.Seq != seq:
 		return fmt.Errorf("event %d where event %d should be: lines are missing", e.Seq, seq)
 	case e.At < last:
