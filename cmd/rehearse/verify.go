@@ -175,7 +175,10 @@ func verify(ctx context.Context, r *steps.Rehearsal, out speaker, serve string, 
 	if server != nil {
 		view.Line("live at %s (%s)", server.URL, out.Text(server.Who))
 	}
-	err = rehearseWith(ctx, r, out, view, keep)
+	if err := beginPage(r); err != nil {
+		return err
+	}
+	err = endPage(r, keep.pastFlags, out, rehearseWith(ctx, r, out, view, keep))
 	return over(ctx, out, err, run, server, screen != nil)
 }
 
@@ -217,6 +220,9 @@ func rehearseWith(ctx context.Context, r *steps.Rehearsal, out speaker, view *re
 				return werr
 			}
 			if werr := keepParity(r.Report, v.Parity); werr != nil {
+				return werr
+			}
+			if werr := keepCompared(r.Report, v.Compared); werr != nil {
 				return werr
 			}
 		}

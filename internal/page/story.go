@@ -19,10 +19,10 @@ type story struct {
 	version  string  // that was released
 	failures []stage.Failure
 	exposed  time.Duration
-	met      bool // users were exposed
+	met      bool                     // users were exposed
 	saw      map[string]time.Duration // by alarm: when it first went off
 	known    map[string]bool          // all alarms that were ever heard of
-	back     *rollback
+	back     *Rollback
 	events   []event
 	left     int // how many events are left out
 	outside  []call
@@ -30,8 +30,8 @@ type story struct {
 	failed   int64 // requests after exposure
 }
 
-// A rollback is one decision to go back, and what came of it.
-type rollback struct {
+// A Rollback is one decision to go back, and what came of it.
+type Rollback struct {
 	At      time.Duration
 	Why     string
 	Stable  string
@@ -112,7 +112,7 @@ func (s *story) rollback(h *stage.History) {
 		if e.OK || !ok {
 			continue
 		}
-		b := &rollback{At: e.At, Back: check.Never, Restore: check.Never}
+		b := &Rollback{At: e.At, Back: check.Never, Restore: check.Never}
 		b.Stable, b.Why, _ = strings.Cut(rest, ": ")
 		on := time.Duration(check.Never)
 		current := stage.Shares{}
@@ -237,7 +237,7 @@ func (s *story) tell(h *stage.History) {
 				add(e.At, "bad", "asked, and not answered well: %s: %s", probeOf(e.Probe), cut(e.Detail, 160))
 			}
 		case stage.Audited:
-			add(e.At, "", "%s", writesNote(e.Writes))
+			out = append(out, event{e.At, "", writesNote(e.Writes)})
 		case stage.CalledOut:
 			add(e.At, "bad", "refused: %v", *e.Call)
 		case stage.Ended:
@@ -273,9 +273,6 @@ func (s *story) tell(h *stage.History) {
 type said string
 
 func (s said) String() string { return string(s) }
-
-// String makes a Note one of the things that a language says.
-func (n Note) String() string { return fmt.Sprintf(n.format, n.args...) }
 
 func writesNote(w *stage.Writes) Note {
 	if w.Lost == 0 && w.Doubled == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -32,10 +33,15 @@ type Past struct {
 // scenario is known by its stage, its feature's name and its own: a renamed one has
 // another past.
 func (s *Store) Past(stage, feature, scenario string, n int) ([]Past, error) {
+	return s.PastBefore(time.UnixMilli(math.MaxInt64), stage, feature, scenario, n)
+}
+
+// PastBefore is the Past of the runs that began before a time.
+func (s *Store) PastBefore(before time.Time, stage, feature, scenario string, n int) ([]Past, error) {
 	rows, err := s.db.Query(`
 		SELECT began, commit_id, dirty, version, seed, pace, released, verdict, detect, restore, requests, failed, step, why, wall
 		FROM results JOIN runs ON runs.id = run
-		WHERE stage = ? AND feature = ? AND scenario = ? ORDER BY run DESC, results.id DESC LIMIT ?`, stage, feature, scenario, n)
+		WHERE stage = ? AND feature = ? AND scenario = ? AND began < ? ORDER BY run DESC, results.id DESC LIMIT ?`, stage, feature, scenario, before.UnixMilli(), n)
 	if err != nil {
 		return nil, refuse(s.file, err)
 	}
