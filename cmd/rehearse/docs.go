@@ -113,7 +113,7 @@ func (d *docs) outcomes(ctx context.Context, g *page.Guide) (done func(), err er
 	if err != nil {
 		return done, err
 	}
-	g.Source = "`rehearse runs`"
+	g.Source = readersLang().Sprintf("past runs")
 	g.Last = func(stage string, s *page.Scenario) []page.Past {
 		const last = 12
 		past, err := store.Past(stage, s.Feature.Name, s.Name, last)

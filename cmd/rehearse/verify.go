@@ -173,7 +173,10 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer, serve string
 	if server != nil {
 		view.Line("live at %s (%s)", server.URL, server.Who)
 	}
-	err = rehearseWith(ctx, r, out, view, keep)
+	if err := beginPage(r); err != nil {
+		return err
+	}
+	err = endPage(r, out, rehearseWith(ctx, r, out, view, keep))
 	return over(ctx, out, err, run, server, screen != nil)
 }
 
@@ -212,6 +215,9 @@ func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *
 				return werr
 			}
 			if werr := keepParity(r.Report, v.Parity); werr != nil {
+				return werr
+			}
+			if werr := keepCompared(r.Report, v.Compared); werr != nil {
 				return werr
 			}
 		}

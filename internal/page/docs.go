@@ -2,7 +2,6 @@ package page
 
 import (
 	"cmp"
-	"embed"
 	"fmt"
 	"html/template"
 	"io"
@@ -11,6 +10,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/text/runes"
+	"golang.org/x/text/transform"
 
 	"rehearsal/internal/alarm"
 	"rehearsal/internal/chart"
@@ -90,21 +92,22 @@ func (r *Run) Outcomes() func(stage string, s *Scenario) []Past {
 	}
 }
 
-//go:embed page/docs.html
-var docsPages embed.FS
-
 // Docs writes the guide as one HTML file, which needs nothing else.
 func Docs(w io.Writer, g *Guide, l lang.Lang) error {
 	d := &docs{Guide: g, Lang: l}
-	t, err := template.New("docs.html").Funcs(template.FuncMap{"t": l.Sprintf}).ParseFS(docsPages, "page/docs.html")
-	if err != nil {
-		return err
-	}
 	// Who reads Japanese begins with what is written in Japanese.
 	slices.SortStableFunc(g.Features, func(a, b *Feature) int {
 		return cmp.Compare(d.foreign(a), d.foreign(b))
 	})
-	return t.Execute(w, d)
+	pages, err := template.New("").Funcs((&view{Lang: l}).funcs()).ParseFS(files, "page/*.tmpl")
+	if err != nil {
+		return err
+	}
+	out := transform.NewWriter(w, runes.Map(visible))
+	if err := pages.ExecuteTemplate(out, "docs", d); err != nil {
+		return err
+	}
+	return out.Close()
 }
 
 // docs is what the template asks of a guide.
@@ -120,24 +123,20 @@ func (d *docs) foreign(f *Feature) int {
 	return 1
 }
 
-// Style is the sheet of the charts.
-func (d *docs) Style() template.CSS { return template.CSS(chart.CSS) }
-
-// Date is when the page was written.
-func (d *docs) Date() string { return d.Now.UTC().Format("2006-01-02 15:04 UTC") }
-
-// Problems is what could not be read.
-func (d *docs) Problems() (all []string) {
-	for _, n := range d.Notes {
-		all = append(all, n.Say(d.Lang))
-	}
-	return all
+// Style is the sheet of the report, with what is the guide's own.
+func (d *docs) Style() template.CSS {
+	return template.CSS(part("style.css") + part("docs.css") + chart.CSS) //nolint:gosec // part of the program
 }
 
-// A told outcome is a line about one stage.
+// Policy lets the page load nothing, and run nothing.
+func (d *docs) Policy() string {
+	return fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action 'none'", digest(string(d.Style())))
+}
+
+// An outcome is how a scenario ended last on one stage.
 type outcome struct {
-	Class, Sign, Text string
-	Strip             template.HTML // the runs before, where there are several
+	Verdict, Stage, Age string
+	Strip               template.HTML // the runs before too, where there are several
 }
 
 // Outcomes is how a scenario ended last, by stage.
@@ -145,26 +144,12 @@ func (d *docs) Outcomes(s *Scenario) (all []outcome) {
 	if d.Last == nil {
 		return nil
 	}
-	for _, stage := range []struct{ name, text string }{
-		{"simulated", d.Sprintf("on the simulated stage")},
-		{"containers", d.Sprintf("in containers")},
-	} {
-		past := d.Last(stage.name, s)
+	for _, stage := range []string{simulated, containers} {
+		past := d.Last(stage, s)
 		if len(past) == 0 {
 			continue
 		}
-		p := past[0]
-		o := outcome{Class: "unsure", Sign: "?"}
-		switch p.Verdict {
-		case passed:
-			o.Class, o.Sign = "good", "✓"
-		case failed:
-			o.Class, o.Sign = "bad", "✗"
-		}
-		o.Text = d.Sprintf("%s %s", d.Text(p.Verdict), stage.text)
-		if age := d.age(p.At); age != "" {
-			o.Text = d.Sprintf("%s %s, %s", d.Text(p.Verdict), stage.text, age)
-		}
+		o := outcome{Verdict: past[0].Verdict, Stage: stage, Age: d.age(past[0].At)}
 		if len(past) > 1 {
 			o.Strip = d.strip(past)
 		}
@@ -197,6 +182,8 @@ func (d *docs) age(at time.Time) string {
 		return ""
 	}
 	switch age := d.Now.Sub(at); {
+	case age < 2*time.Minute:
+		return d.Sprintf("just now")
 	case age < time.Hour:
 		return d.Sprintf("%d minutes ago", int(age.Minutes()))
 	case age < 48*time.Hour:

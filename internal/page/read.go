@@ -17,10 +17,11 @@ import (
 
 // The names of files in a report folder.
 const (
-	factsFile     = "run.json"
-	resultsFile   = "results.ndjson"
-	ledgerFile    = "parity.json"
-	comparedFile  = "compared.json"
+	factsFile   = "run.json"
+	resultsFile = "results.ndjson"
+	ledgerFile  = "parity.json"
+	// ComparedFile has the Comparisons that are apart.
+	ComparedFile  = "compared.json"
 	histories     = "histories"
 	historySuffix = ".ndjson"
 )
@@ -49,8 +50,8 @@ func Read(dir string) (*Run, error) {
 	if r.exists(ledgerFile) && r.json(ledgerFile, ledger) {
 		r.Ledger = ledger
 	}
-	if r.exists(comparedFile) {
-		r.json(comparedFile, &r.Compared)
+	if r.exists(ComparedFile) {
+		r.json(ComparedFile, &r.Compared)
 	}
 	r.unended()
 	return r, nil

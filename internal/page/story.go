@@ -19,7 +19,7 @@ type story struct {
 	version  string  // that was released
 	failures []stage.Failure
 	exposed  time.Duration
-	met      bool // users were exposed
+	met      bool                     // users were exposed
 	saw      map[string]time.Duration // by alarm: when it first went off
 	known    map[string]bool          // all alarms that were ever heard of
 	back     *rollback
@@ -237,7 +237,7 @@ func (s *story) tell(h *stage.History) {
 				add(e.At, "bad", "asked, and not answered well: %s: %s", probeOf(e.Probe), cut(e.Detail, 160))
 			}
 		case stage.Audited:
-			add(e.At, "", "%s", writesNote(e.Writes))
+			out = append(out, event{e.At, "", writesNote(e.Writes)})
 		case stage.CalledOut:
 			add(e.At, "bad", "refused: %v", *e.Call)
 		case stage.Ended:
@@ -273,9 +273,6 @@ func (s *story) tell(h *stage.History) {
 type said string
 
 func (s said) String() string { return string(s) }
-
-// String makes a Note one of the things that a language says.
-func (n Note) String() string { return fmt.Sprintf(n.format, n.args...) }
 
 func writesNote(w *stage.Writes) Note {
 	if w.Lost == 0 && w.Doubled == 0 {

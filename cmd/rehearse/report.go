@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"rehearsal/internal/lang"
+	"rehearsal/internal/page"
+	"rehearsal/steps"
+)
+
+// pageFile is the report in its folder, for people.
+const pageFile = "report.html"
+
+func reportCommand() *cobra.Command {
+	var to string
+	c := &cobra.Command{
+		Use:   "report FOLDER",
+		Short: "Write the report of a run again, from the folder that it left",
+		Long: `Report writes FOLDER/report.html from what verify --report left in the folder: one
+file that needs no network and no server. A run that was killed, or of which files are
+missing or damaged, has a report too, which says what is missing.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if to == "" {
+				to = filepath.Join(args[0], pageFile)
+			}
+			if err := writePage(args[0], to, c.OutOrStdout(), readersLang()); err != nil {
+				return err
+			}
+			if to != "-" {
+				fmt.Fprintln(c.OutOrStdout(), to)
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVarP(&to, "output", "o", "", `the file to write instead of FOLDER/report.html; "-" is standard output`)
+	return c
+}
+
+// beginPage keeps what the page shows and nothing else of a run has: the features as they
+// are now. What a run before left in their place goes.
+func beginPage(r *steps.Rehearsal) error {
+	if r.Report == "" {
+		return nil
+	}
+	specs, err := steps.ReadSpecs(r.Project, r.Features, r.Tags)
+	if err != nil {
+		return err
+	}
+	var files []string
+	for _, s := range specs {
+		if len(files) == 0 || files[len(files)-1] != s.File {
+			files = append(files, s.File)
+		}
+	}
+	if err := os.Remove(filepath.Join(r.Report, page.ComparedFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return page.KeepFeatures(r.Report, files)
+}
+
+// endPage writes the page of a run that ended with err, which it returns.
+func endPage(r *steps.Rehearsal, out io.Writer, err error) error {
+	var status exitStatus
+	if r.Report == "" || err != nil && !errors.As(err, &status) { // it did not come to run
+		return err
+	}
+	name := filepath.Join(r.Report, pageFile)
+	if perr := writePage(r.Report, name, out, readersLang()); perr != nil {
+		return fmt.Errorf("the report cannot be written: %w", errors.Join(perr, err))
+	}
+	fmt.Fprintf(out, "report: %s\n", name)
+	return err
+}
+
+// writePage writes the page of a report folder, or "-" for out.
+func writePage(folder, to string, out io.Writer, l lang.Lang) error {
+	run, err := page.Read(folder)
+	if err != nil {
+		return err
+	}
+	if to == "-" {
+		return page.Report(out, run, l)
+	}
+	f, err := os.CreateTemp(filepath.Dir(to), ".report-*.html") // whoever reads it meanwhile sees all of one
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // it is gone where all went well
+	b := bufio.NewWriterSize(f, 1<<20)
+	if err := errors.Join(page.Report(b, run, l), b.Flush(), f.Chmod(0o644), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), to)
+}
+
+// keepCompared writes which predictions lie further from what was measured than the
+// tolerance: no result has that, since it is of two.
+func keepCompared(folder string, cs []steps.Comparison) error {
+	out := []page.Comparison{}
+	for _, c := range cs {
+		var apart []page.Finding
+		for _, f := range c.Apart() {
+			apart = append(apart, page.Finding{Check: f.Check, Verdict: f.Verdict.String(), Detail: f.Detail})
+		}
+		if len(apart) > 0 {
+			out = append(out, page.Comparison{Where: c.Spec.Where(), Apart: apart})
+		}
+	}
+	data, err := json.MarshalIndent(out, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, page.ComparedFile), append(data, '\n'), 0o644)
+}
