@@ -140,8 +140,7 @@ func (d *planned) lanes() {
 		if c.After {
 			what = append(what, l.Sprintf("after: smoke"))
 		}
-		d.y += 18
-		d.c.write(text, start, left, d.y, strings.Join(what, l.Sprintf(", ")))
+		d.paragraph(strings.Join(what, l.Sprintf(", ")))
 	}
 	d.y += 24
 	d.c.write(quiet, end, left-6, d.y-1, l.Sprintf("alarms"))
@@ -173,8 +172,16 @@ func (d *planned) back() {
 	if b.Within > 0 {
 		words = l.Sprintf("to the version that was last good, within %s", live.Duration(l, b.Within))
 	}
-	d.y += 18
-	d.c.write(text, start, left, d.y, words)
+	d.paragraph(words)
+}
+
+// paragraph is text below, as wide as the plot and what is beside it.
+func (d *planned) paragraph(s string) {
+	room := float64(width-left) / column
+	for _, line := range lang.Wrap(s, "", int(room)) {
+		d.y += 18
+		d.c.write(text, start, left, d.y, line)
+	}
 }
 
 func (d *planned) times() {

@@ -2,7 +2,6 @@ package page
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
 	"rehearsal/internal/alarm"
@@ -204,12 +203,4 @@ func CompositeWords(a *alarm.Composite, l lang.Lang) ([]string, error) {
 		all = append(all, l.Sprintf("Its actions are switched off: it tells nobody."))
 	}
 	return all, nil
-}
-
-// sentences are put beside each other: Japanese has no spaces between them.
-func sentences(all []string, l lang.Lang) string {
-	if l == lang.Japanese {
-		return strings.Join(all, "")
-	}
-	return strings.Join(all, " ")
 }

@@ -248,6 +248,20 @@ func (d *docs) Explained() (all []toldAlarm) {
 // Glossary is the words.
 func (d *docs) Glossary() []lang.Word { return lang.Glossary() }
 
+// Prose has the lines of each paragraph in one: where a file breaks its lines is no
+// matter of the page. Japanese is put together without spaces.
+func (d *docs) Prose(f *Feature, text string) string {
+	space := " "
+	if f.Language == string(lang.Japanese) {
+		space = ""
+	}
+	paragraphs := strings.Split(text, "\n\n")
+	for i, p := range paragraphs {
+		paragraphs[i] = strings.ReplaceAll(p, "\n", space)
+	}
+	return strings.Join(paragraphs, "\n\n")
+}
+
 // Count is how many scenarios there are.
 func (d *docs) Count() (n int) {
 	for _, f := range d.Features {
