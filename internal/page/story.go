@@ -22,7 +22,7 @@ type story struct {
 	met      bool                     // users were exposed
 	saw      map[string]time.Duration // by alarm: when it first went off
 	known    map[string]bool          // all alarms that were ever heard of
-	back     *rollback
+	back     *Rollback
 	events   []event
 	left     int // how many events are left out
 	outside  []call
@@ -30,8 +30,8 @@ type story struct {
 	failed   int64 // requests after exposure
 }
 
-// A rollback is one decision to go back, and what came of it.
-type rollback struct {
+// A Rollback is one decision to go back, and what came of it.
+type Rollback struct {
 	At      time.Duration
 	Why     string
 	Stable  string
@@ -112,7 +112,7 @@ func (s *story) rollback(h *stage.History) {
 		if e.OK || !ok {
 			continue
 		}
-		b := &rollback{At: e.At, Back: check.Never, Restore: check.Never}
+		b := &Rollback{At: e.At, Back: check.Never, Restore: check.Never}
 		b.Stable, b.Why, _ = strings.Cut(rest, ": ")
 		on := time.Duration(check.Never)
 		current := stage.Shares{}

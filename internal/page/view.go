@@ -55,25 +55,26 @@ const (
 
 // view is all that the page shows.
 type view struct {
-	Run                          *Run
-	Lang                         lang.Lang
-	Style                        template.CSS
-	Script                       template.JS
-	Policy                       string
-	Status                       int
-	Verdict, Because             string
-	Counts                       []counts
-	Versions                     []string
-	Scenarios                    int
-	Failed                       []failure
-	Matrix                       *matrix
-	Features                     []*featureView
-	Rollbacks                    []rollbackView
-	Refused                      []string
-	Standings                    []standing
-	Unverified                   []string
-	Chunks                       []string
-	HasPast, HasPacked, HasShown bool
+	Run        *Run
+	Lang       lang.Lang
+	Style      template.CSS
+	Script     template.JS
+	Policy     string
+	Status     int
+	Verdict    string
+	Because    []string
+	Counts     []counts
+	Versions   []string
+	Scenarios  int
+	Failed     []failure
+	Matrix     *matrix
+	Features   []*featureView
+	Rollbacks  []rollbackView
+	Refused    []string
+	Standings  []standing
+	Unverified []string
+	Chunks     []string
+	HasPacked  bool
 }
 
 type counts struct {
@@ -99,7 +100,7 @@ type scenarioView struct {
 	*Scenario
 	ID      string
 	Verdict string // the worst of its stages; "" where it was not rehearsed
-	Stages  []*stageView
+	Stages  []*StageView
 	Apart   []Finding
 	Chart   template.HTML
 	Packed  bool // Chart and what was printed are in a chunk
@@ -108,8 +109,8 @@ type scenarioView struct {
 	order   int
 }
 
-// A stageView is what came of a scenario on one stage.
-type stageView struct {
+// A StageView is what came of a scenario on one stage.
+type StageView struct {
 	*Result
 	story  *story
 	Events []event
@@ -122,14 +123,14 @@ type stageView struct {
 
 type failure struct {
 	Scenario *scenarioView
-	*stageView
+	*StageView
 	Brief bool
 }
 
 type rollbackView struct {
 	Scenario *scenarioView
 	Stage    string
-	*rollback
+	*Rollback
 }
 
 type standing struct {
@@ -206,9 +207,9 @@ func (v *view) collect() (all []*scenarioView) {
 	add := func(s *Scenario) *scenarioView {
 		sv := &scenarioView{Scenario: s, ID: fmt.Sprintf("s%d", len(all)+1), Apart: apart[s.Where], order: len(all)}
 		for _, res := range byWhere[s.Where] {
-			sv.Stages = append(sv.Stages, &stageView{Result: res})
+			sv.Stages = append(sv.Stages, &StageView{Result: res})
 		}
-		slices.SortStableFunc(sv.Stages, func(a, b *stageView) int { return cmp.Compare(rankOf(a.Stage), rankOf(b.Stage)) })
+		slices.SortStableFunc(sv.Stages, func(a, b *StageView) int { return cmp.Compare(rankOf(a.Stage), rankOf(b.Stage)) })
 		delete(byWhere, s.Where)
 		for _, st := range sv.Stages {
 			sv.Verdict = worse(sv.Verdict, st.Verdict)
@@ -334,7 +335,7 @@ func originOf(h *stage.History) (at time.Duration) {
 	return at
 }
 
-func versionOf(stages []*stageView) string {
+func versionOf(stages []*StageView) string {
 	for _, st := range stages {
 		if st.story.version != "" {
 			return st.story.version
@@ -368,7 +369,6 @@ func (v *view) count(all []*scenarioView) {
 			if st.story.version != "" {
 				versions[st.story.version] = true
 			}
-			v.HasPast = v.HasPast || len(st.Past) > 0
 		}
 	}
 	for _, name := range slices.SortedFunc(maps.Keys(byStage), func(a, b string) int { return cmp.Or(cmp.Compare(rankOf(a), rankOf(b)), cmp.Compare(a, b)) }) {
@@ -392,19 +392,19 @@ func (v *view) judge() {
 	}
 	switch v.Status {
 	case 0:
-		v.Verdict, v.Because = l.Sprintf("Verified"), l.Sprintf("Every promise was kept.")
+		v.Verdict, v.Because = l.Sprintf("Verified"), []string{l.Sprintf("Every promise was kept.")}
 	case 1:
-		v.Verdict, v.Because = l.Sprintf("Broken"), l.Sprintf("A promise was broken: do not release.")
+		v.Verdict, v.Because = l.Sprintf("Broken"), []string{l.Sprintf("A promise was broken: do not release.")}
 	case 2:
-		v.Verdict, v.Because = l.Sprintf("Wrong input"), l.Sprintf("Mend it and run again.")
+		v.Verdict, v.Because = l.Sprintf("Wrong input"), []string{l.Sprintf("Mend it and run again.")}
 	default:
-		v.Verdict, v.Because = l.Sprintf("Inconclusive"), l.Sprintf("Nothing may be concluded: do not release on it.")
+		v.Verdict, v.Because = l.Sprintf("Inconclusive"), []string{l.Sprintf("Nothing may be concluded: do not release on it.")}
 	}
 	switch {
 	case f == nil:
-		v.Because += l.Sprintf(" ") + l.Sprintf("Whether the run ended is not known.")
+		v.Because = append(v.Because, l.Sprintf("Whether the run ended is not known."))
 	case f.Ended.IsZero():
-		v.Because += l.Sprintf(" ") + l.Sprintf("The run did not end: it was killed, or it still goes on.")
+		v.Because = append(v.Because, l.Sprintf("The run did not end: it was killed, or it still goes on."))
 	}
 }
 
@@ -427,7 +427,7 @@ func (v *view) listFailed(all []*scenarioView) {
 	// What was broken before what could not be told.
 	slices.SortStableFunc(v.Failed, func(a, b failure) int {
 		verdict := func(f failure) string {
-			if f.stageView == nil {
+			if f.StageView == nil {
 				return failed
 			}
 			return f.Verdict
@@ -494,10 +494,10 @@ func (v *view) listUnverified(all []*scenarioView) {
 			say("%s", l.Text(u))
 		}
 		if f.Skipped > 0 {
-			say("%d scenarios were left to the simulated stage, as asked: what containers would do is only predicted.", f.Skipped)
+			say("Scenarios left to the simulated stage, as asked: %d. What containers would do is only predicted.", f.Skipped)
 		}
 		if f.LeftOut > 0 {
-			say("%d scenarios that push to the team's pipeline were left out, as asked.", f.LeftOut)
+			say("Scenarios that push to the team's pipeline and were left out, as asked: %d.", f.LeftOut)
 		}
 		if f.NotCompared != "" {
 			say("%s", l.Text(f.NotCompared))
@@ -515,10 +515,10 @@ func (v *view) listUnverified(all []*scenarioView) {
 		}
 	}
 	if half > 0 {
-		say("%d scenarios had begun and did not end.", half)
+		say("Scenarios that had begun and did not end: %d.", half)
 	}
 	if not > 0 {
-		say("%d scenarios of the features have no result: they were not selected, or the run did not come to them.", not)
+		say("Scenarios of the features without a result: %d. They were not selected, or the run did not come to them.", not)
 	}
 	if v.Run.Ledger != nil {
 		for _, n := range v.Run.Ledger.Notes {
