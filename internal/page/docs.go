@@ -207,7 +207,7 @@ func (d *docs) Told() (all []toldPlan) {
 		told := toldPlan{Name: p.Name, Own: i == 0}
 		svg, err := chart.Plan(p, d.Replicas, chart.Options{Lang: d.Lang})
 		if err != nil {
-			told.Words = []string{d.Sprintf("%v", err)}
+			told.Words = []string{d.Text(err.Error())}
 		} else {
 			told.Diagram = template.HTML(svg) // escaped by chart
 			told.Words = chart.PlanWords(p, d.Replicas, d.Lang)
@@ -226,21 +226,21 @@ type toldAlarm struct {
 
 // Explained is every alarm in words.
 func (d *docs) Explained() (all []toldAlarm) {
-	add := func(name, description, kind string, words []string, err error) {
+	tell := func(name, description, kind string, words []string, err error) {
 		a := toldAlarm{Name: name, Kind: kind, Description: description, Words: words}
 		if err != nil {
-			a.Words = []string{d.Sprintf("%v", err)}
+			a.Words = []string{d.Text(err.Error())}
 		}
 		a.Watched = len(d.Plans) > 0 && slices.Contains(d.Plans[0].Alarms, name)
 		all = append(all, a)
 	}
 	for i := range d.Alarms {
 		words, err := AlarmWords(&d.Alarms[i], d.Lang)
-		add(d.Alarms[i].AlarmName, d.Alarms[i].AlarmDescription, "", words, err)
+		tell(d.Alarms[i].AlarmName, d.Alarms[i].AlarmDescription, "", words, err)
 	}
 	for i := range d.Composites {
 		words, err := CompositeWords(&d.Composites[i], d.Lang)
-		add(d.Composites[i].AlarmName, d.Composites[i].AlarmDescription, d.Sprintf("composite"), words, err)
+		tell(d.Composites[i].AlarmName, d.Composites[i].AlarmDescription, d.Sprintf("composite"), words, err)
 	}
 	return all
 }
