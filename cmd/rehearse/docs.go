@@ -57,6 +57,11 @@ func (d *docs) write(ctx context.Context, features []string) (file string, err e
 	if err != nil {
 		return "", err
 	}
+	for _, f := range features {
+		if _, err := os.Stat(f); err != nil {
+			return "", fmt.Errorf("%s: name a feature file or a folder of them: %w", f, err)
+		}
+	}
 	if len(features) == 0 && p.Features != "" {
 		features = []string{p.Features}
 	}
