@@ -74,12 +74,19 @@ func (t *timeline) draw() {
 	t.planLane()
 	t.failureLanes()
 	t.sharesPanel()
-	t.linePanel(t.o.Lang.Sprintf("requests per second"), 34, func(r traffic) []float64 { return r.rate }, measuredLine, predictedLine, number)
-	t.failedPanel()
-	t.latencyPanel()
+	if served(t.predicted) || served(t.measured) {
+		t.linePanel(t.o.Lang.Sprintf("requests per second"), 34, func(r traffic) []float64 { return r.rate }, measuredLine, predictedLine, number)
+		t.failedPanel()
+		t.latencyPanel()
+	} else {
+		t.heading(t.o.Lang.Sprintf("No requests were recorded."))
+	}
 	t.alarmLanes()
 	t.timeAxis()
 }
+
+// served says whether there were any requests.
+func served(t *track) bool { return highest(t.traffic.rate) > 0 }
 
 // both calls f for what was predicted and then, over it, for what was measured.
 func (t *timeline) both(f func(tr *track, predicted bool)) {
@@ -218,6 +225,9 @@ func (t *timeline) latencyPanel() {
 // sharesPanel stacks the versions, the newest at the bottom.
 func (t *timeline) sharesPanel() {
 	const height = 52
+	if len(t.main.shares)+len(t.predicted.shares) == 0 {
+		return
+	}
 	t.heading(t.o.Lang.Sprintf("shares of the versions"))
 	var versions []string
 	seen := func(tr *track) {
@@ -235,6 +245,9 @@ func (t *timeline) sharesPanel() {
 	const most = 4 // areas that can be told apart
 	versions = versions[:min(len(versions), most)]
 	shades := []ink{shadeNew, shade, shadeMore, shade}
+	if len(versions) == 1 { // nothing is new
+		shades[0] = shade
+	}
 	var labels []label
 	t.both(func(tr *track, predicted bool) {
 		below := make([]float64, len(tr.shares))
@@ -271,7 +284,7 @@ func (t *timeline) sharesPanel() {
 			}
 			if n < len(versions)-1 || len(versions) == 1 {
 				i := pick(predicted, predictedLine, measuredLine)
-				if n == 0 {
+				if n == 0 && len(versions) > 1 {
 					i = pick(predicted, lineNewPredicted, lineNew)
 				}
 				t.line(top, height, 100, i)
