@@ -115,13 +115,13 @@ func (t *timeline) glyph(m moment, x, y float64, hollow bool) {
 }
 
 // momentLines go through all panels, behind what they have.
-func (t *timeline) momentLines() {
+func (t *timeline) momentLines(behind *canvas) {
 	const foot = 42 // the times below the axis
 
 	t.both(func(tr *track, predicted bool) {
 		for _, m := range []moment{exposed, detected, restored} {
 			if at, ok := tr.moments[m]; ok {
-				t.c.path(pick(predicted, predictedMark, measuredMark), false, t.x(at), t.y, t.x(at), max(t.bottom-foot, t.y))
+				behind.path(pick(predicted, predictedMark, measuredMark), false, t.x(at), t.top, t.x(at), t.y-foot)
 			}
 		}
 	})

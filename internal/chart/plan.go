@@ -26,16 +26,13 @@ func Plan(plan *release.Plan, replicas int, o Options) (svg string, err error) {
 	d := &planned{timeline: timeline{o: o}, plan: plan, steps: steps, length: plan.Length(replicas)}
 	d.to = max(d.length, time.Second)
 	d.to += d.to / 20 // everyone stays on the new version
-	const tall = 20000
-	d.c, d.dc = newCanvas(width, tall) // once to know how tall it gets
-	d.draw()
-	d.c, d.dc = newCanvas(width, d.y)
+	d.c, d.dc = newCanvas(width, tall)
 	d.draw()
 	title := o.Title
 	if title == "" {
 		title = o.Lang.Sprintf("The plan %s", plan.Name)
 	}
-	return d.c.svg("chart", title, strings.Join(PlanWords(plan, replicas, o.Lang), " "))
+	return d.c.svg("chart", title, strings.Join(PlanWords(plan, replicas, o.Lang), " "), d.y)
 }
 
 // A planned is the drawing of a plan, on the time axis of a timeline.

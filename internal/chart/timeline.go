@@ -38,22 +38,21 @@ func Timeline(predicted, measured *stage.History, o Options) (svg string, err er
 		t.main = t.predicted
 	}
 	if t.main.empty() {
-		c, _ := newCanvas(width, 30)
+		const height = 30
+		c, _ := newCanvas(width, height)
 		c.write(quiet, start, 0, 18, o.Lang.Sprintf("Nothing was recorded."))
-		return c.svg("chart", title, o.Lang.Sprintf("Nothing was recorded."))
+		return c.svg("chart", title, o.Lang.Sprintf("Nothing was recorded."), height)
 	}
 	t.from, t.to = t.main.from, t.main.to
 	if !t.predicted.empty() {
 		t.from, t.to = min(t.from, t.predicted.from), max(t.to, t.predicted.to)
 	}
 	t.to = max(t.to, t.from+time.Second)
-	const tall = 20000
-	t.c, t.dc = newCanvas(width, tall) // once to know how tall it gets
+	t.c, t.dc = newCanvas(width, tall)
 	t.draw()
-	t.bottom = t.y
-	t.c, t.dc = newCanvas(width, t.y)
-	t.draw()
-	return t.c.svg("chart", title, t.describe())
+	behind, _ := newCanvas(width, tall)
+	t.momentLines(behind)
+	return t.c.svg("chart", title, t.describe(), t.y, behind)
 }
 
 // A timeline is drawn from the top to the bottom.
@@ -63,14 +62,15 @@ type timeline struct {
 	from, to                  time.Duration // from where the release began
 	c                         *canvas
 	dc                        draw.Canvas
-	y, bottom                 float64 // how far from the top it is drawn, and will be
+	y                         float64 // how far from the top it is drawn
+	top                       float64 // of the lanes and panels
 }
 
 func (t *timeline) draw() {
 	t.y = 0
 	t.legend()
 	t.momentLabels()
-	t.momentLines()
+	t.top = t.y
 	t.planLane()
 	t.failureLanes()
 	t.sharesPanel()

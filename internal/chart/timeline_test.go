@@ -270,3 +270,12 @@ func TestNoHistoryPanics(t *testing.T) {
 		wellFormed(t, svg)
 	})
 }
+
+func BenchmarkTimeline(b *testing.B) {
+	predicted, measured := history(badRelease(2*time.Minute, 170*time.Second)...), history(badRelease(time.Minute, 200*time.Second)...)
+	for b.Loop() {
+		if _, err := chart.Timeline(predicted, measured, chart.Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
