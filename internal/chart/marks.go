@@ -258,7 +258,7 @@ func wentOff(l lang.Lang, states []stateAt) (when []string) {
 		if s.state != alarm.InAlarm || i > 0 && states[i-1].state == alarm.InAlarm {
 			continue
 		}
-		text := l.Sprintf("from %s", clockText(s.at))
+		text := l.Sprintf("from %s on", clockText(s.at))
 		for _, after := range states[i+1:] {
 			if after.state != alarm.InAlarm {
 				text = clockText(s.at) + "–" + clockText(after.at)

@@ -238,6 +238,12 @@ func PlanWords(plan *release.Plan, replicas int, l lang.Lang) (all []string) {
 	} else {
 		say("No alarm is watched.")
 	}
+	if w := plan.Window; w != nil {
+		say("It may begin: %s.", windowWords(w, l))
+		for _, f := range w.Freeze {
+			say("It may not begin from %s to %s: %s.", f.From.Format(time.DateOnly), f.To.Format(time.DateOnly), f.Why)
+		}
+	}
 	b := plan.Rollback
 	if !b.ToLastGood {
 		say("There is no way back.")
@@ -255,6 +261,20 @@ func PlanWords(plan *release.Plan, replicas int, l lang.Lang) (all []string) {
 		say("Who decides: %s.", b.Decides)
 	}
 	return all
+}
+
+// windowWords is when a release may begin, on ordinary days.
+func windowWords(w *release.Window, l lang.Lang) string {
+	days := l.Sprintf("every day")
+	if w.Days != nil {
+		names := make([]string, len(w.Days))
+		for i, d := range w.Days {
+			names[i] = l.Text(d.String())
+		}
+		days = strings.Join(names, l.Sprintf(", "))
+	}
+	hour := func(minutes int) string { return fmt.Sprintf("%d:%02d", minutes/60, minutes%60) }
+	return fmt.Sprintf("%s %s–%s (%s)", days, hour(w.From), hour(w.To), w.Zone)
 }
 
 // before is a check as a plan says it, in the reader's language.

@@ -347,7 +347,7 @@ func (t *timeline) describe() string {
 			say("Measured in containers:")
 		}
 		for _, f := range tr.failures {
-			say("%s from %s to %s.", failureText(l, f.failure), clockText(f.from), clockText(f.till))
+			say("Failure %s from %s to %s.", failureText(l, f.failure), clockText(f.from), clockText(f.till))
 		}
 		if at, ok := tr.moments[exposed]; ok {
 			say("Users exposed at %s.", clockText(at))
@@ -361,14 +361,18 @@ func (t *timeline) describe() string {
 		if m := tr.figures; m.Requests > 0 {
 			say("%d of %d requests failed.", m.Failed, m.Requests)
 		}
+		var steps []string
 		for _, s := range tr.steps {
 			if w := t.step(s); w != "" {
-				say("%s: %s.", clockText(s.at), w)
+				steps = append(steps, clockText(s.at)+" "+w)
 			}
+		}
+		if len(steps) > 0 {
+			say("Steps of the plan: %s.", strings.Join(steps, l.Sprintf(", ")))
 		}
 		for _, name := range slices.Sorted(maps.Keys(tr.alarms)) {
 			if went := wentOff(l, tr.alarms[name]); len(went) > 0 {
-				say("%s in ALARM %s.", name, strings.Join(went, ", "))
+				say("Alarm %s in ALARM %s.", name, strings.Join(went, ", "))
 			}
 		}
 	})

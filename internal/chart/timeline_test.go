@@ -236,7 +236,7 @@ func TestWhatPeopleWroteIsEscaped(t *testing.T) {
 
 func TestEveryAlarmIsToldInWords(t *testing.T) {
 	svg := timeline(t, nil, history(badRelease(time.Minute, 2*time.Minute)...), chart.Options{})
-	for _, words := range []string{">errors<", ">ALARM from 2:10<", ">memory<", ">OK<"} {
+	for _, words := range []string{">errors<", ">ALARM from 2:10 on<", ">memory<", ">OK<"} {
 		assert.Contains(t, svg, words)
 	}
 }

@@ -80,12 +80,12 @@ func (w *alarmWords) where() (all []string) {
 			continue
 		}
 		if q.Expression != "" {
-			all = append(all, w.Sprintf("%s is %s.", q.Id, q.Expression))
+			all = append(all, w.Sprintf("%s stands for %s.", q.Id, q.Expression))
 			continue
 		}
 		for _, in := range w.compiled.Inputs {
 			if in.ID == q.Id {
-				all = append(all, w.Sprintf("%s is %s.", q.Id, w.input(in)))
+				all = append(all, w.Sprintf("%s stands for %s.", q.Id, w.input(in)))
 			}
 		}
 	}
@@ -107,7 +107,7 @@ func (w *alarmWords) input(in alarm.Input) string {
 	case "SampleCount":
 		return w.Sprintf("the number of samples of %s", name)
 	default:
-		return w.Sprintf("the %s of %s", stat, name)
+		return w.Sprintf("the statistic %s of %s", stat, name)
 	}
 }
 

@@ -92,7 +92,7 @@ func TestTheGuideSaysWhatIsPromised(t *testing.T) {
 		"✓ simulated: passed 5 hours ago", "✗ containers: failed 3 days ago", "The oldest first: 2026-11-25 inconclusive; 2026-11-26 passed, detected after 2m 50s.",
 		"No outcome is known", "Outcomes are the last known ones, from past runs.",
 		"Step 1: 10 % of the users get the new version, and it is watched for 5m.",
-		"Goes off when the p99 of AWS/ApplicationELB TargetResponseTime is above 0.5 s for 3 of 5 minutes.",
+		"Goes off when the statistic p99 of AWS/ApplicationELB TargetResponseTime is above 0.5 s for 3 of 5 minutes.",
 		"bake the watched wait after a shift",
 	} {
 		assert.Contains(t, text, words)
