@@ -6,14 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"rehearsal/internal/lang"
 	"rehearsal/internal/page"
 	"rehearsal/internal/runs"
 	"rehearsal/steps"
@@ -36,7 +34,7 @@ missing or damaged, has a report too, which says what is missing.`,
 			if to == "" {
 				to = filepath.Join(args[0], pageFile)
 			}
-			if err := writePage(args[0], to, past, c.OutOrStdout(), readersLang()); err != nil {
+			if err := writePage(args[0], to, past, speaks(c)); err != nil {
 				return err
 			}
 			if to != "-" {
@@ -73,21 +71,21 @@ func beginPage(r *steps.Rehearsal) error {
 }
 
 // endPage writes the page of a run that ended with err, which it returns.
-func endPage(r *steps.Rehearsal, past pastFlags, out io.Writer, err error) error {
+func endPage(r *steps.Rehearsal, past pastFlags, out speaker, err error) error {
 	var status exitStatus
 	if r.Report == "" || err != nil && !errors.As(err, &status) { // it did not come to run
 		return err
 	}
 	name := filepath.Join(r.Report, pageFile)
-	if perr := writePage(r.Report, name, past, out, readersLang()); perr != nil {
+	if perr := writePage(r.Report, name, past, out); perr != nil {
 		return fmt.Errorf("the report cannot be written: %w", errors.Join(perr, err))
 	}
-	fmt.Fprintf(out, "report: %s\n", name)
+	out.say("report: %s", name)
 	return err
 }
 
 // writePage writes the page of a report folder, or "-" for out.
-func writePage(folder, to string, past pastFlags, out io.Writer, l lang.Lang) error {
+func writePage(folder, to string, past pastFlags, out speaker) error {
 	run, err := page.Read(folder)
 	if err != nil {
 		return err
@@ -96,7 +94,7 @@ func writePage(folder, to string, past pastFlags, out io.Writer, l lang.Lang) er
 	defer done()
 	run.Past = before
 	if to == "-" {
-		return page.Report(out, run, l)
+		return page.Report(out, run, out.Lang)
 	}
 	f, err := os.CreateTemp(filepath.Dir(to), ".report-*.html") // whoever reads it meanwhile sees all of one
 	if err != nil {
@@ -104,7 +102,7 @@ func writePage(folder, to string, past pastFlags, out io.Writer, l lang.Lang) er
 	}
 	defer func() { _ = os.Remove(f.Name()) }() // it is gone where all went well
 	b := bufio.NewWriterSize(f, 1<<20)
-	if err := errors.Join(page.Report(b, run, l), b.Flush(), f.Chmod(0o644), f.Close()); err != nil {
+	if err := errors.Join(page.Report(b, run, out.Lang), b.Flush(), f.Chmod(0o644), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), to)

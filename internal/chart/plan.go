@@ -26,16 +26,13 @@ func Plan(plan *release.Plan, replicas int, o Options) (svg string, err error) {
 	d := &planned{timeline: timeline{o: o}, plan: plan, steps: steps, length: plan.Length(replicas)}
 	d.to = max(d.length, time.Second)
 	d.to += d.to / 20 // everyone stays on the new version
-	const tall = 20000
-	d.c, d.dc = newCanvas(width, tall) // once to know how tall it gets
-	d.draw()
-	d.c, d.dc = newCanvas(width, d.y)
+	d.c, d.dc = newCanvas(width, tall)
 	d.draw()
 	title := o.Title
 	if title == "" {
 		title = o.Lang.Sprintf("The plan %s", plan.Name)
 	}
-	return d.c.svg("chart", title, strings.Join(PlanWords(plan, replicas, o.Lang), " "))
+	return d.c.svg("chart", title, strings.Join(PlanWords(plan, replicas, o.Lang), " "), d.y)
 }
 
 // A planned is the drawing of a plan, on the time axis of a timeline.
@@ -140,8 +137,7 @@ func (d *planned) lanes() {
 		if c.After {
 			what = append(what, l.Sprintf("after: smoke"))
 		}
-		d.y += 18
-		d.c.write(text, start, left, d.y, strings.Join(what, l.Sprintf(", ")))
+		d.paragraph(strings.Join(what, l.Sprintf(", ")))
 	}
 	d.y += 24
 	d.c.write(quiet, end, left-6, d.y-1, l.Sprintf("alarms"))
@@ -173,8 +169,16 @@ func (d *planned) back() {
 	if b.Within > 0 {
 		words = l.Sprintf("to the version that was last good, within %s", live.Duration(l, b.Within))
 	}
-	d.y += 18
-	d.c.write(text, start, left, d.y, words)
+	d.paragraph(words)
+}
+
+// paragraph is text below, as wide as the plot and what is beside it.
+func (d *planned) paragraph(s string) {
+	room := float64(width-left) / column
+	for _, line := range lang.Wrap(s, "", int(room)) {
+		d.y += 18
+		d.c.write(text, start, left, d.y, line)
+	}
 }
 
 func (d *planned) times() {
@@ -234,6 +238,12 @@ func PlanWords(plan *release.Plan, replicas int, l lang.Lang) (all []string) {
 	} else {
 		say("No alarm is watched.")
 	}
+	if w := plan.Window; w != nil {
+		say("It may begin: %s.", windowWords(w, l))
+		for _, f := range w.Freeze {
+			say("It may not begin from %s to %s: %s.", f.From.Format(time.DateOnly), f.To.Format(time.DateOnly), f.Why)
+		}
+	}
 	b := plan.Rollback
 	if !b.ToLastGood {
 		say("There is no way back.")
@@ -251,6 +261,20 @@ func PlanWords(plan *release.Plan, replicas int, l lang.Lang) (all []string) {
 		say("Who decides: %s.", b.Decides)
 	}
 	return all
+}
+
+// windowWords is when a release may begin, on ordinary days.
+func windowWords(w *release.Window, l lang.Lang) string {
+	days := l.Sprintf("every day")
+	if w.Days != nil {
+		names := make([]string, len(w.Days))
+		for i, d := range w.Days {
+			names[i] = l.Text(d.String())
+		}
+		days = strings.Join(names, l.Sprintf(", "))
+	}
+	hour := func(minutes int) string { return fmt.Sprintf("%d:%02d", minutes/60, minutes%60) }
+	return fmt.Sprintf("%s %s–%s (%s)", days, hour(w.From), hour(w.To), w.Zone)
 }
 
 // before is a check as a plan says it, in the reader's language.

@@ -45,7 +45,7 @@ func TestAPlanInWordsLeavesNothingOut(t *testing.T) {
 		"Nothing is deployed unless these pass: connection to database, connection to payments, migrations,",
 		"before users reach it", "Step 1: 10 % of the users get the new version, and it is watched for 5m.", "Step 3: 100 %",
 		"before and after each shift", "once it serves everyone", "shop-5xx-rate, shop-p99-latency",
-		"any watched alarm, failed health check, failed check, by hand", "That may take 2m at most.", "on-call release engineer",
+		"any watched alarm, failed health check, failed check, by hand", "That may take 2m at most.", "It may begin: Tuesday, Wednesday, Thursday 10:00–16:00 (Asia/Tokyo).", "It may not begin from 2026-12-25 to 2027-01-04: year end.", "on-call release engineer",
 	} {
 		assert.Contains(t, all, words)
 	}

@@ -25,11 +25,12 @@ func Runs(all []Run, o Options) (svg string, err error) {
 		title = l.Sprintf("The last runs")
 	}
 	const most, pitch, bars, wideStrip = 12, 15, 26, 240
+	const height = bars + 18
 	all = all[:min(len(all), most)]
-	c, _ := newCanvas(wideStrip, bars+18)
+	c, _ := newCanvas(wideStrip, height)
 	if len(all) == 0 {
 		c.write(quiet, start, 0, bars, l.Sprintf("It never ran before."))
-		return c.svg("chart runs", title, l.Sprintf("It never ran before."))
+		return c.svg("chart runs", title, l.Sprintf("It never ran before."), height)
 	}
 	longest := time.Second
 	for _, r := range all {
@@ -40,8 +41,8 @@ func Runs(all []Run, o Options) (svg string, err error) {
 		r := all[len(all)-1-i]
 		x := float64(8 + i*pitch)
 		if r.Detect >= 0 {
-			height := max(2, float64(bars-4)*r.Detect.Seconds()/longest.Seconds())
-			c.box(shadeMore, true, x-4, bars-height, x+4, bars)
+			tall := max(2, float64(bars-4)*r.Detect.Seconds()/longest.Seconds())
+			c.box(shadeMore, true, x-4, bars-tall, x+4, bars)
 		}
 		y := float64(bars + 9)
 		switch r.Verdict {
@@ -65,7 +66,7 @@ func Runs(all []Run, o Options) (svg string, err error) {
 	if last.Detect >= 0 && x+6*column <= wideStrip {
 		c.write(quiet, start, x, bars, clockText(last.Detect))
 	}
-	return c.svg("chart runs", title, l.Sprintf("The oldest first: %s.", strings.Join(words, l.Sprintf("; "))))
+	return c.svg("chart runs", title, l.Sprintf("The oldest first: %s.", strings.Join(words, l.Sprintf("; "))), height)
 }
 
 // verdict in words; what is none counts as inconclusive.

@@ -236,7 +236,7 @@ func TestWhatPeopleWroteIsEscaped(t *testing.T) {
 
 func TestEveryAlarmIsToldInWords(t *testing.T) {
 	svg := timeline(t, nil, history(badRelease(time.Minute, 2*time.Minute)...), chart.Options{})
-	for _, words := range []string{">errors<", ">ALARM from 2:10<", ">memory<", ">OK<"} {
+	for _, words := range []string{">errors<", ">ALARM from 2:10 on<", ">memory<", ">OK<"} {
 		assert.Contains(t, svg, words)
 	}
 }
@@ -269,4 +269,13 @@ func TestNoHistoryPanics(t *testing.T) {
 		require.NoError(t, err)
 		wellFormed(t, svg)
 	})
+}
+
+func BenchmarkTimeline(b *testing.B) {
+	predicted, measured := history(badRelease(2*time.Minute, 170*time.Second)...), history(badRelease(time.Minute, 200*time.Second)...)
+	for b.Loop() {
+		if _, err := chart.Timeline(predicted, measured, chart.Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

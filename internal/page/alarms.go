@@ -2,7 +2,6 @@ package page
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
 	"rehearsal/internal/alarm"
@@ -81,12 +80,12 @@ func (w *alarmWords) where() (all []string) {
 			continue
 		}
 		if q.Expression != "" {
-			all = append(all, w.Sprintf("%s is %s.", q.Id, q.Expression))
+			all = append(all, w.Sprintf("%s stands for %s.", q.Id, q.Expression))
 			continue
 		}
 		for _, in := range w.compiled.Inputs {
 			if in.ID == q.Id {
-				all = append(all, w.Sprintf("%s is %s.", q.Id, w.input(in)))
+				all = append(all, w.Sprintf("%s stands for %s.", q.Id, w.input(in)))
 			}
 		}
 	}
@@ -108,7 +107,7 @@ func (w *alarmWords) input(in alarm.Input) string {
 	case "SampleCount":
 		return w.Sprintf("the number of samples of %s", name)
 	default:
-		return w.Sprintf("the %s of %s", stat, name)
+		return w.Sprintf("the statistic %s of %s", stat, name)
 	}
 }
 
@@ -204,12 +203,4 @@ func CompositeWords(a *alarm.Composite, l lang.Lang) ([]string, error) {
 		all = append(all, l.Sprintf("Its actions are switched off: it tells nobody."))
 	}
 	return all, nil
-}
-
-// sentences are put beside each other: Japanese has no spaces between them.
-func sentences(all []string, l lang.Lang) string {
-	if l == lang.Japanese {
-		return strings.Join(all, "")
-	}
-	return strings.Join(all, " ")
 }

@@ -33,7 +33,7 @@ func TestAlarmsInWords(t *testing.T) {
 		en, ja []string
 	}{
 		{p99, []string{
-			"Goes off when the p99 of AWS/ApplicationELB TargetResponseTime is above 0.5 s for 3 of 5 minutes.",
+			"Goes off when the statistic p99 of AWS/ApplicationELB TargetResponseTime is above 0.5 s for 3 of 5 minutes.",
 			"A minute without data counts as good.",
 			"Fastest after exposure: 2m; at the latest after 4m, where every period is bad.",
 		}, []string{
@@ -48,13 +48,13 @@ func TestAlarmsInWords(t *testing.T) {
 			"Its actions are switched off: it tells nobody.",
 		}, nil},
 		{once, []string{
-			"Goes off when the p99 of AWS/ApplicationELB TargetResponseTime is at or below 0.5 s for a minute.",
+			"Goes off when the statistic p99 of AWS/ApplicationELB TargetResponseTime is at or below 0.5 s for a minute.",
 			"A minute without data is passed over; without any data the alarm is INSUFFICIENT_DATA.",
 			"Fastest after exposure: as soon as the first bad period ends; at the latest after 2m, where every period is bad.",
 		}, nil},
 		{rate, []string{
 			"Goes off when “errors in %” = 100*errors/all is at or above 1 for 3 minutes in a row.",
-			"errors is the sum of Shop Errors.", "all is the number of samples of Shop Requests.",
+			"errors stands for the sum of Shop Errors.", "all stands for the number of samples of Shop Requests.",
 			"A minute without data changes nothing.",
 			"Fastest after exposure: 2m; at the latest after 4m, where every period is bad.",
 		}, []string{

@@ -46,7 +46,7 @@ var imports = []struct {
 	{"internal/chart", []string{"internal/lang", "internal/stage", "internal/check", "internal/alarm", "internal/release", "internal/live"}, "a chart draws what others recorded and judged"},
 	{"internal/live", []string{"internal/lang", "internal/stage", "internal/check", "internal/alarm", "internal/clock", "internal/release"}, "who watches a run only reads it"},
 	{"internal/report", []string{"internal/live", "internal/lang", "internal/stage", "internal/check", "internal/alarm", "internal/clock", "internal/release", "internal/parity", "internal/runs"}, "reports only read"},
-	{"internal/page", []string{"internal/chart", "internal/live", "internal/lang", "internal/stage", "internal/check", "internal/alarm"}, "the page reads what a run left on disk, so that a killed one has a page too"},
+	{"internal/page", []string{"internal/chart", "internal/live", "internal/lang", "internal/stage", "internal/check", "internal/alarm", "internal/release"}, "the page reads what a run left on disk, so that a killed one has a page too"},
 	{"internal/project", []string{"internal/alarm", "internal/stage", "internal/release", "internal/check", "internal/containers", "internal/parity"}, "it reads what users write and runs nothing"},
 	{"internal/schedule", []string{"internal/lang", "internal/alarm", "internal/release"}, "when a release may start is a pure question of a plan, a calendar and traffic"},
 	{"internal/watch", []string{"internal/lang", "internal/stage", "internal/alarm", "internal/release", "internal/awshttp", "internal/clock", "internal/cloudwatch", "sim"}, "it only reads, of a real CloudWatch and of simulated ones, and knows no project and no container"},
