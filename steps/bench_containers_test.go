@@ -23,7 +23,7 @@ func BenchmarkContainerSpecs(b *testing.B) {
 	}
 	r := Rehearsal{
 		NoPipelines: true,
-		Project:     p, Features: []string{"../features"}, ContainerTags: "~@thorough", Stages: []string{Containers}, Seed: 1, Pace: 60, Parallel: 3,
+		Project:     p, Features: []string{"../features"}, ContainerTags: "~@thorough && ~@twin", Stages: []string{Containers}, Seed: 1, Pace: 60, Parallel: 3,
 		Progress: func(line string) { b.Log(line) },
 		Engine:   func(context.Context) (*containers.Engine, error) { return engine, nil },
 	}

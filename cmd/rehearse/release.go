@@ -101,11 +101,11 @@ plan's window, say) or stuck, so that a pipeline must stop, 2 the input is wrong
 				return err
 			}
 			r.Lang = out.Lang
-			format := "Releasing %s by the plan %q on the %s stage, where %s serves everyone (seed %d)"
 			if o.Stable == "" {
-				format = "Releasing %s by the plan %q on the %s stage, where no version%s serves (seed %d)"
+				out.say("Releasing %s by the plan %q on the %s stage, where no version serves everyone (seed %d)", o.Version, o.Plan.Name, out.Text(r.Stages[0]), r.Seed)
+			} else {
+				out.say("Releasing %s by the plan %q on the %s stage, where %s serves everyone (seed %d)", o.Version, o.Plan.Name, out.Text(r.Stages[0]), o.Stable, r.Seed)
 			}
-			out.say(format, o.Version, o.Plan.Name, out.Text(r.Stages[0]), o.Stable, r.Seed)
 			done, err := r.CarryOut(c.Context(), o, say)
 			return finish(out, done, err)
 		},

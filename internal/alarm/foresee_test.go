@@ -380,7 +380,7 @@ func TestWhatIsNotJudgedIsToldAndNoMistakeOfTheFile(t *testing.T) {
 	assert.Len(t, s.Composites, 2)
 	text := told(t, &Outlook{Scene: scene(), Failures: asked, Survey: s})
 	for _, want := range []string{
-		`"requests answered with 5xx (%)", which is m1/m2*100, above 5, each minute, for 3 of 5 minutes; m1 is the number of requests that the service answered with a 5xx`,
+		`"requests answered with 5xx (%)", which is m1/m2*100, above 5, each minute, for 3 of 5 minutes; m1: the number of requests that the service answered with a 5xx`,
 		"orders-promql not judged EvaluationCriteria: alarms on PromQL queries are not judged yet",
 		"orders-hottest-task not judged Metrics[0].Expression: column 1: Metrics Insights queries are not judged yet",
 		"orders-down (composite) watches goes to ALARM when orders-5xx-share is in ALARM or orders-balancer-5xx is in ALARM.",

@@ -200,7 +200,7 @@ func (c *Compiled) Watches(s *Scene) string {
 		}
 		switch {
 		case !q.ReturnData:
-			where = append(where, q.Id+" is "+text)
+			where = append(where, q.Id+": "+text)
 		case q.Label != "" && q.MetricStat == nil:
 			judged = append(judged, fmt.Sprintf("%q, which is %s", q.Label, text))
 		default:

@@ -2,6 +2,7 @@ package lang
 
 import (
 	"cmp"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,7 +18,7 @@ type pattern struct {
 	parts               []part
 	weight              int // bytes that are not arguments: the more, the surer
 	key                 string
-	re                  func() *regexp.Regexp
+	re                  func() [2]*regexp.Regexp // as little as can be for what is free, and as much
 }
 
 // A part of a format is text, or a verb and which argument it takes.
@@ -73,7 +74,7 @@ func split(format string) (parts []part, ok bool) {
 // What a verb can have written. Of %s, %v and %w, as little as the rest allows.
 var writes = map[byte]string{
 	'q': `(\[?(?:"(?:[^"\\]|\\.)*" ?)*\]?|'(?:[^'\\]|\\.)*')`,
-	'd': `( *[-+]?\d+)`,
+	'd': `( *[-+]?\d[\d,]*)`,
 	'f': `( *[-+]?(?:[\d.]+|Inf)|NaN)`,
 	'g': `( *[-+]?(?:[\d.]+(?:e[-+]?\d+)?|Inf)|NaN)`,
 	'x': `(0?x?[0-9a-fA-F]+)`,
@@ -131,19 +132,46 @@ func newPattern(format, translation string) *pattern {
 	if args == 0 || letters < fewest || len(p.key) < fewestOfKey {
 		return nil
 	}
-	p.re = sync.OnceValue(func() *regexp.Regexp {
+	p.re = sync.OnceValue(func() [2]*regexp.Regexp {
 		var b strings.Builder
 		b.WriteString(`^`)
-		for _, q := range p.parts {
-			if q.verb == 0 {
+		for i, q := range p.parts {
+			switch {
+			case q.verb == 0 && strings.TrimSpace(q.text) == "" && p.follows(i+1):
+			case q.verb == 0:
 				b.WriteString(regexp.QuoteMeta(q.text))
-			} else {
+			case free(q.verb) && p.follows(i):
+				b.WriteString(`()`)
+			case free(q.verb) && p.between(i, "(", ")"):
+				b.WriteString(`([^()]*?)`)
+			case free(q.verb) && p.between(i, "", "%"):
+				b.WriteString(`(\S*?)`)
+			default:
 				b.WriteString(writes[q.verb])
 			}
 		}
-		return regexp.MustCompile(b.String() + `$`)
+		little := b.String() + `$`
+		return [2]*regexp.Regexp{regexp.MustCompile(little), regexp.MustCompile(strings.ReplaceAll(little, `*?)`, `*)`))}
 	})
 	return p
+}
+
+// follows says whether what is free stands right behind another, but for spaces: all goes
+// to the first of them, since nothing tells where it ends.
+func (p *pattern) follows(i int) bool {
+	if i >= len(p.parts) || !free(p.parts[i].verb) {
+		return false
+	}
+	i--
+	if i > 0 && p.parts[i].verb == 0 && strings.TrimSpace(p.parts[i].text) == "" {
+		i--
+	}
+	return i >= 0 && free(p.parts[i].verb)
+}
+
+// between says whether a part stands between these marks, in which nobody puts them again.
+func (p *pattern) between(i int, before, after string) bool {
+	return i+1 < len(p.parts) && strings.HasPrefix(p.parts[i+1].text, after) && (before == "" || i > 0 && strings.HasSuffix(p.parts[i-1].text, before))
 }
 
 // A book is the catalogue, ready to recognise what its formats made.
@@ -153,8 +181,11 @@ type book struct {
 }
 
 func newBook(all map[string]string) *book {
-	b := &book{all, map[[fewestOfKey]byte][]*pattern{}}
+	b := &book{maps.Clone(all), map[[fewestOfKey]byte][]*pattern{}}
 	add := func(format, translation string) {
+		if _, ok := all[format]; !ok {
+			b.all[format] = translation
+		}
 		if p := newPattern(format, translation); p != nil {
 			k := [fewestOfKey]byte([]byte(p.key))
 			b.index[k] = append(b.index[k], p)
@@ -162,6 +193,10 @@ func newBook(all map[string]string) *book {
 	}
 	for format, translation := range all {
 		add(format, translation)
+		if f, stopped := strings.CutSuffix(format, "."); stopped { // it may have been joined to another sentence
+			format, translation = strings.TrimPrefix(f, " "), strings.TrimSuffix(translation, "。")
+			add(format, translation)
+		}
 		for _, j := range joints { // what is put behind another message is found behind it
 			rest, joined := strings.CutPrefix(format, j.en)
 			if said, ok := strings.CutPrefix(translation, j.ja); ok && joined {
@@ -201,9 +236,10 @@ func (p *pattern) match(message string) []string {
 	if first := p.parts[0]; first.verb == 0 && !strings.HasPrefix(message, first.text) {
 		return nil
 	}
-	m := p.re().FindStringSubmatch(message)
-	if m == nil {
-		return nil
+	re := p.re()
+	m := re[0].FindStringSubmatch(message)
+	if m == nil || !slices.Equal(m, re[1].FindStringSubmatch(message)) {
+		return nil // of another format, or nobody knows where an argument ends
 	}
 	var args []string
 	seen := map[int]bool{}
@@ -240,17 +276,20 @@ type reader struct {
 }
 
 // Where messages are joined, and how in Japanese.
-var joints = []struct{ en, ja string }{{"\n", "\n"}, {". ", "。"}, {"; ", "。"}, {": ", ": "}, {", ", "、"}}
+var joints = []struct{ en, ja string }{{"\n", "\n"}, {". ", "。"}, {"; ", "。"}, {": ", ": "}, {", that ", "、"}, {", ", "、"}, {" (", " ("}}
 
 // read translates a message: whole, or else the parts that it is joined from. ok is
 // whether anything of it was known.
 func (r *reader) read(message string, depth int) (said string, ok bool) {
-	indent := message[:len(message)-len(strings.TrimLeft(message, " \t"))]
-	text := message[len(indent):]
+	text := strings.TrimPrefix(strings.TrimLeft(message, " \t"), "- ")
+	indent := message[:len(message)-len(text)]
 	if text == "" || depth > deepest {
 		return message, false
 	}
-	if said, ok := r.whole(text, depth); ok {
+	if said, ok := r.listed(text, depth); ok {
+		return indent + said, true
+	}
+	if said, ok := r.ending(text, depth); ok {
 		return indent + said, true
 	}
 	if before, after, joined := strings.Cut(text, "\n"); joined {
@@ -269,11 +308,6 @@ func (r *reader) read(message string, depth int) (said string, ok bool) {
 	if len(text) > longest {
 		return message, false
 	}
-	if rest, ended := strings.CutSuffix(text, "."); ended {
-		if said, ok := r.whole(rest, depth); ok {
-			return indent + said + "。", true
-		}
-	}
 	said, ok = r.cut(text, depth)
 	return indent + said, ok
 }
@@ -285,7 +319,7 @@ func (r *reader) whole(text string, depth int) (string, bool) {
 	}
 	r.left--
 	if said, ok := r.all[text]; ok && (depth == 0 || strings.Contains(text, " ")) {
-		return said, true // but a name within a message stays, whatever it means elsewhere
+		return said, true
 	}
 	p, args := r.find(text)
 	if p == nil {
@@ -325,13 +359,13 @@ func (r *reader) cut(text string, depth int) (string, bool) {
 		}
 	}
 	for _, p := range places {
-		if end, ok := r.ending(text[p.next:], depth); ok {
+		if end, ok := r.ending(text[p.next:], depth+1); ok {
 			begin, _ := r.read(text[:p.at], depth+1)
 			return begin + p.joint + end, true
 		}
 	}
 	for _, p := range slices.Backward(places) {
-		if begin, ok := r.ending(text[:p.at], depth); ok {
+		if begin, ok := r.ending(text[:p.at], depth+1); ok {
 			end, _ := r.read(text[p.next:], depth+1)
 			return begin + p.joint + end, true
 		}
@@ -341,13 +375,32 @@ func (r *reader) cut(text string, depth int) (string, bool) {
 
 // ending is a message with or without the full stop behind it.
 func (r *reader) ending(text string, depth int) (string, bool) {
-	if said, ok := r.whole(text, depth+1); ok {
-		return said, true
+	if said, ok := r.all[text]; ok && (depth == 0 || strings.Contains(text, " ")) {
+		return said, true // but a name within a message stays, whatever it means elsewhere
 	}
 	if rest, stop := strings.CutSuffix(text, "."); stop {
-		if said, ok := r.whole(rest, depth+1); ok {
+		if said, ok := r.whole(rest, depth); ok {
 			return said + "。", true
 		}
 	}
-	return "", false
+	return r.whole(text, depth)
+}
+
+// listed is several messages behind each other, where every one of them is known: else a
+// format that ends in an argument would take all that is behind it for that.
+func (r *reader) listed(text string, depth int) (string, bool) {
+	parts := strings.Split(text, "; ")
+	if len(parts) == 1 || len(parts) > mostCuts {
+		return "", false
+	}
+	for i, part := range parts {
+		said, ok := r.ending(part, depth+1)
+		if !ok {
+			if said, ok = r.cut(part, depth+1); !ok {
+				return "", false
+			}
+		}
+		parts[i] = said
+	}
+	return strings.Join(parts, "。"), true
 }

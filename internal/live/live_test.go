@@ -104,7 +104,7 @@ func TestWhatHappensNextIsToldInJapanese(t *testing.T) {
 		"v2 のスモークテスト > v2 を 100 % へ > 5分",
 		"段階 1 / 1: 100 % へ切り替え中 > v1 を停止 > 5分",
 		"段階 1 / 1: 様子見 0秒 / 5分 > v1 を停止 > 5分",
-		"released: v2 serves everyone > 約束の確認",
+		"リリースしました。v2 が全員に応答しています > 約束の確認",
 	}, story(t, "blue-green-released", "blue-green", lang.Japanese))
 }
 

@@ -30,7 +30,7 @@ func (p *Plan) Describe(w io.Writer, speak lang.Lang, f Facts) {
 			d.row("", z.String())
 		}
 		if at, ok := p.Window.Next(f.Now); ok && !f.Now.IsZero() {
-			d.row("", "next: "+at.In(p.Window.Zone).Format("Mon 2006-01-02 15:04 MST"))
+			d.row("", fmt.Sprintf("next: %s", at.In(p.Window.Zone).Format("Mon 2006-01-02 15:04 MST")))
 		}
 	}
 	// An error of w is w's owner's to see, as with fmt.Fprint to a buffer.
@@ -165,15 +165,15 @@ func (d *description) worst() {
 		return int(a.LatestDetection() - b.LatestDetection())
 	}).LatestDetection()
 	steps := d.plan.Schedule(d.facts.Replicas)
-	d.row("at worst", d.exposed("a version that is bad from the start reaches", steps, 0, slowest))
+	d.row("at worst", d.exposed("a version that is bad from the start reaches %s of the users, for at most %s until the alarm and %s until they are back", steps, 0, slowest))
 	if len(steps) > 1 {
-		d.row("", d.exposed("one that turns bad at the end reaches", steps, len(steps)-1, slowest))
+		d.row("", d.exposed("one that turns bad at the end reaches %s of the users, for at most %s until the alarm and %s until they are back", steps, len(steps)-1, slowest))
 	}
 	d.row("", "What neither an alarm nor a check sees is not counted.")
 }
 
 // exposed follows the schedule from step first until the alarm and the rollback.
-func (d *description) exposed(who string, steps []Step, first int, detect time.Duration) string {
+func (d *description) exposed(format string, steps []Step, first int, detect time.Duration) string {
 	within := d.plan.Rollback.Within
 	share, weighted, rest := 0.0, 0.0, detect
 	for i := first; i < len(steps) && (rest > 0 || i == first); i++ {
@@ -186,7 +186,7 @@ func (d *description) exposed(who string, steps []Step, first int, detect time.D
 		rest -= spent
 	}
 	weighted += share / 100 * within.Seconds()
-	text := fmt.Sprintf("%s %s of the users, for at most %s until the alarm and %s until they are back", who, rough(share), brief(detect), brief(within))
+	text := fmt.Sprintf(format, rough(share), brief(detect), brief(within))
 	if d.facts.Rate > 0 {
 		text += fmt.Sprintf(": about %s requests", count(weighted*d.facts.Rate))
 	}
@@ -200,11 +200,13 @@ func (d *description) back() {
 		return
 	}
 	text := "to the version that was last good"
-	if len(b.When) > 0 {
-		text += ", on " + list(texts(b.When))
-	}
-	if b.Within > 0 {
-		text += ", within " + brief(b.Within)
+	switch on := list(texts(b.When)); {
+	case on != "" && b.Within > 0:
+		text = fmt.Sprintf("to the version that was last good, on %s, within %s", on, brief(b.Within))
+	case on != "":
+		text = fmt.Sprintf("to the version that was last good, on %s", on)
+	case b.Within > 0:
+		text = fmt.Sprintf("to the version that was last good, within %s", brief(b.Within))
 	}
 	d.row("way back", text)
 	if b.Decides != "" {
