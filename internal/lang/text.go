@@ -325,6 +325,13 @@ func (r *reader) whole(text string, depth int) (string, bool) {
 	if p == nil {
 		return "", false
 	}
+	before := "" // where it was, which stands before what is wrong in Japanese too
+	if first := p.parts[0]; free(first.verb) {
+		if at := strings.LastIndex(args[first.arg], ": "); at >= 0 && strings.Count(args[first.arg][:at], `"`)%2 == 0 {
+			before, _ = r.read(args[first.arg][:at], depth+1)
+			before, args[first.arg] = before+": ", args[first.arg][at+2:]
+		}
+	}
 	for _, q := range p.parts {
 		if free(q.verb) {
 			args[q.arg], _ = r.read(args[q.arg], depth+1)
@@ -332,6 +339,7 @@ func (r *reader) whole(text string, depth int) (string, bool) {
 	}
 	parts, _ := split(p.translation)
 	var b strings.Builder
+	b.WriteString(before)
 	for _, q := range parts {
 		switch {
 		case q.verb == 0:
