@@ -31,7 +31,7 @@ func TestThePipelinesOfTheShop(t *testing.T) {
 		Project: shop(t), Features: []string{"../features"}, Tags: PipelineTag + " && ~@twin", Stages: []string{Simulated}, Seed: 1, Report: dir,
 	}.Verify(t.Context())
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(v.Results), 7)
+	require.GreaterOrEqual(t, len(v.Results), 5)
 	for _, r := range v.Results {
 		assert.Equal(t, check.Passed, r.Verdict, "%s: %s: %v", r.Spec.Where(), r.Step, r.Err)
 	}

@@ -101,6 +101,7 @@ func localise(root *cobra.Command, l lang.Lang) {
 		c.InitDefaultHelpFlag()
 		c.Short, c.Long = l.Text(c.Short), l.Text(c.Long)
 		c.LocalFlags().VisitAll(func(f *pflag.Flag) { f.Usage = l.Text(f.Usage) })
+		c.Flags().Lookup("help").Usage = l.Sprintf("help for %s", c.Name())
 	})
 }
 

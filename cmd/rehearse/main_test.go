@@ -19,6 +19,7 @@ import (
 var rehearse string
 
 func TestMain(m *testing.M) {
+	_ = os.Setenv("LC_ALL", "C") // whatever the locale here
 	dir, err := os.MkdirTemp("", "rehearse-test")
 	if err != nil {
 		panic(err)

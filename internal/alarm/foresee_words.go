@@ -281,23 +281,27 @@ func (c *Compiled) ruleWords(unit string) string {
 
 // rhythm is M of N periods in words.
 func (c *Compiled) rhythm() string {
-	each := "each minute"
-	one, some, row := "%s, for 1 minute", "%s, for %d of %d minutes", "%s, for %d minutes in a row"
-	if c.Period != time.Minute {
-		period := spoken(c.Period)
-		each = fmt.Sprintf("each %s", period)
-		one, some, row = "%s, for 1 period of "+period, "%s, for %d of %d periods of "+period, "%s, for %d periods of "+period+" in a row"
-		if c.Period > time.Minute {
-			each = fmt.Sprintf("over %s, looked at each minute", period)
+	if c.Period == time.Minute {
+		switch {
+		case c.n == 1:
+			return "each minute, for 1 minute"
+		case c.m == c.n:
+			return fmt.Sprintf("each minute, for %d minutes in a row", c.n)
 		}
+		return fmt.Sprintf("each minute, for %d of %d minutes", c.m, c.n)
+	}
+	period := spoken(c.Period)
+	each := fmt.Sprintf("each %s", period)
+	if c.Period > time.Minute {
+		each = fmt.Sprintf("over %s, looked at each minute", period)
 	}
 	switch {
 	case c.n == 1:
-		return fmt.Sprintf(one, each)
+		return fmt.Sprintf("%s, for 1 period of %s", each, period)
 	case c.m == c.n:
-		return fmt.Sprintf(row, each, c.n)
+		return fmt.Sprintf("%s, for %d periods of %s in a row", each, c.n, period)
 	}
-	return fmt.Sprintf(some, each, c.m, c.n)
+	return fmt.Sprintf("%s, for %d of %d periods of %s", each, c.m, c.n, period)
 }
 
 func (c *Compiled) missingWords() string {

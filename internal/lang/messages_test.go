@@ -1,6 +1,8 @@
 package lang_test
 
 import (
+	"flag"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -13,6 +15,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/leonelquinteros/gotext"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -55,22 +59,30 @@ func collect(t *testing.T) (all []message) {
 		}
 		return nil
 	}))
+	// By name and, where it is of one package alone, by its folder.
 	formatters := map[string]int{"Sprintf": 0, "Errorf": 0, "Fprintf": 1, "Appendf": 1}
-	for _, files := range byFolder {
+	for folder, files := range byFolder {
 		for _, f := range files {
 			for _, d := range f.Decls {
 				if fn, ok := d.(*ast.FuncDecl); ok {
-					if at := formatOf(fn.Type); at >= 0 {
+					if at := formatOf(fn.Type); at >= 0 && fn.Name.IsExported() {
 						formatters[fn.Name.Name] = at
+					} else if at >= 0 {
+						formatters[folder+" "+fn.Name.Name] = at
 					}
 				}
 			}
 		}
 	}
-	for _, files := range byFolder {
-		c := &collector{fset: fset, formatters: formatters, constants: map[string]ast.Expr{}, seen: map[token.Pos]bool{}}
+	for folder, files := range byFolder {
+		c := &collector{fset: fset, folder: folder, formatters: formatters, constants: map[string]ast.Expr{}, sought: map[string]bool{}, seen: map[token.Pos]bool{}, done: map[ast.Node]bool{}}
 		for _, f := range files {
 			c.learn(f)
+		}
+		for name := range c.sought {
+			if v, ok := c.constants[name]; ok {
+				c.mark(v)
+			}
 		}
 		for _, f := range files {
 			c.file(f)
@@ -115,13 +127,33 @@ func formatOf(f *ast.FuncType) int {
 
 type collector struct {
 	fset       *token.FileSet
+	folder     string
 	formatters map[string]int
 	constants  map[string]ast.Expr
-	seen       map[token.Pos]bool
+	sought     map[string]bool
+	seen       map[token.Pos]bool // literals
+	done       map[ast.Node]bool  // sums of them
 	found      []message
 }
 
 func (c *collector) learn(f *ast.File) {
+	ast.Inspect(f, func(n ast.Node) bool { // a constant that is only looked for, or taken apart
+		if call, ok := n.(*ast.CallExpr); ok {
+			if fn, ok := call.Fun.(*ast.SelectorExpr); ok {
+				if x, ok := fn.X.(*ast.Ident); ok && (x.Name == "strings" || x.Name == "regexp") {
+					for _, a := range call.Args {
+						ast.Inspect(a, func(n ast.Node) bool {
+							if name, ok := n.(*ast.Ident); ok {
+								c.sought[name.Name] = true
+							}
+							return true
+						})
+					}
+				}
+			}
+		}
+		return true
+	})
 	for _, d := range f.Decls {
 		g, ok := d.(*ast.GenDecl)
 		if !ok || g.Tok != token.CONST {
@@ -183,8 +215,11 @@ func phrases(t ast.Expr) bool {
 
 func (c *collector) mark(e ast.Node) {
 	ast.Inspect(e, func(n ast.Node) bool {
-		if l, ok := n.(*ast.BasicLit); ok {
-			c.seen[l.Pos()] = true
+		switch n := n.(type) {
+		case *ast.BasicLit:
+			c.seen[n.Pos()] = true
+		case *ast.BinaryExpr:
+			c.done[n] = true
 		}
 		return true
 	})
@@ -216,9 +251,15 @@ func (c *collector) file(f *ast.File) {
 			if name == "panic" {
 				return false
 			}
-			if at, ok := c.formatters[name]; ok && at < len(n.Args) {
+			at, ok := c.formatters[name]
+			if !ok {
+				at, ok = c.formatters[c.folder+" "+name]
+			}
+			if ok && at < len(n.Args) {
 				if text, ok := c.constant(n.Args[at]); ok && lettered(text) && !wraps(text) {
 					c.add(n.Args[at], text)
+				} else if ok {
+					c.mark(n.Args[at])
 				}
 			}
 		case *ast.CaseClause:
@@ -228,7 +269,7 @@ func (c *collector) file(f *ast.File) {
 		case *ast.BinaryExpr:
 			if n.Op != token.ADD {
 				c.mark(n)
-			} else if text, ok := c.sum(n); ok && lettered(text) && prose(text) && !c.seen[n.Pos()] {
+			} else if text, ok := c.sum(n); ok && lettered(text) && prose(text) && !c.done[n] && !c.seen[n.Pos()] {
 				if whole, ok := c.constant(n); ok {
 					text = whole
 				}
@@ -247,23 +288,113 @@ func (c *collector) file(f *ast.File) {
 	})
 }
 
-var verb = regexp.MustCompile(`%[-+# 0-9.\[\]*]*[a-zA-Z%]`)
+var (
+	verb    = regexp.MustCompile(`%[-+# 0-9.\[\]*]*[a-zA-Z%]`)
+	code    = regexp.MustCompile("`[^`]*`|--?[\\w-]+|\\S*[=<>_{}\\\\]\\S*|\\w+[./:-]\\S+")
+	word    = regexp.MustCompile(`(^|[\s("'])[a-zA-Z][a-z]+([\s,;:.!?)"']|$)`)
+	command = regexp.MustCompile(`^\s*rehearse[ :]`)
+	aFile   = regexp.MustCompile(`(?m)^\w+: .*\n\w+: |^id: |^default-src |^\s*\w+: \{|^(?:[a-z]+ ){7,}[a-z]+$`)
+	twice   = regexp.MustCompile(`[a-z]{2,},? [a-z]{2,}`)
+)
 
-// lettered says whether a format has words of its own.
+// lettered says whether a format has words of its own that people read: no command, no
+// part of a file, no name of a field.
 func lettered(format string) bool {
-	return regexp.MustCompile(`[a-zA-Z]{2}`).MatchString(verb.ReplaceAllString(format, ""))
+	return !command.MatchString(format) && !aFile.MatchString(format) &&
+		word.MatchString(code.ReplaceAllString(verb.ReplaceAllString(format, "%"), ""))
 }
 
 // prose says whether a literal reads as English: two words at least.
 func prose(text string) bool {
-	return regexp.MustCompile(`[a-z]{2,},? [a-z]{2,}`).MatchString(verb.ReplaceAllString(text, "%"))
+	return lettered(text) && twice.MatchString(verb.ReplaceAllString(text, "%"))
 }
 
-func TestCount(t *testing.T) {
-	n := map[string]int{}
-	for _, m := range collect(t) {
-		n[filepath.Dir(m.at)]++
-		println(m.at + "|" + strconv.Quote(m.text))
+var skeleton = flag.Bool("skeleton", false, "print what has no Japanese as the skeleton of a catalogue")
+
+func TestEveryMessageHasAJapaneseForm(t *testing.T) {
+	known := catalogues(t)
+	messages := collect(t)
+	require.Greater(t, len(messages), 1500, "the test looked at too little to mean anything")
+	lacking := map[string][]string{}
+	var order []string
+	for _, m := range messages {
+		if _, ok := known[m.text]; !ok {
+			if lacking[m.text] == nil {
+				order = append(order, m.text)
+			}
+			lacking[m.text] = append(lacking[m.text], m.at)
+		}
 	}
-	t.Log(n)
+	for _, text := range order {
+		if *skeleton {
+			fmt.Printf("#: %s\nmsgid %s\nmsgstr \"\"\n\n", strings.Join(lacking[text], " "), strconv.Quote(text))
+			continue
+		}
+		t.Errorf("%s: no Japanese for %q: add it to a catalogue in internal/lang/ja (a skeleton of all that lack: go test ./internal/lang -run EveryMessage -skeleton)",
+			strings.Join(lacking[text], ", "), text)
+	}
+}
+
+// catalogues reads them as translators see them, and holds each against what is true of
+// all.
+func catalogues(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob("ja/*.po")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	all, from := map[string]string{}, map[string]string{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		po := gotext.NewPo()
+		po.Parse(data)
+		n := 0
+		for id, tr := range po.GetDomain().GetTranslations() {
+			if id == "" {
+				continue
+			}
+			n++
+			ja, ok := tr.Trs[0]
+			if !ok || ja == "" {
+				t.Errorf("%s: %q has an empty translation", file, id)
+				continue
+			}
+			if other, twice := all[id]; twice && other != ja {
+				t.Errorf("%s: %q is %q, and %q in %s: one message, one translation", file, id, ja, other, from[id])
+			}
+			all[id], from[id] = ja, file
+		}
+		require.Equal(t, n, len(regexp.MustCompile(`(?m)^msgid `).FindAll(data, -1))-1, "%s: a message stands in it twice, or the file is not read to its end", file)
+	}
+	return all
+}
+
+func TestTranslationsTakeTheArgumentsOfTheirMessages(t *testing.T) {
+	for en, ja := range catalogues(t) {
+		if en != ja {
+			assert.Equal(t, arguments(en), arguments(ja), "%q as %q", en, ja)
+		}
+	}
+}
+
+// arguments is the verb of each argument of a format, by its number.
+func arguments(format string) map[int]string {
+	all, next := map[int]string{}, 1
+	for _, m := range regexp.MustCompile(`%[-+#0-9.]*(?:\[(\d+)\])?[-+#0-9.]*(\*?)(?:\[(\d+)\])?([a-zA-Z%])`).FindAllStringSubmatch(format, -1) {
+		if m[4] == "%" || !strings.Contains("vTtcdqxXUeEfFgGspw", m[4]) {
+			continue
+		}
+		for _, n := range []string{m[1], m[3]} {
+			if n != "" {
+				next, _ = strconv.Atoi(n)
+			}
+		}
+		if m[2] == "*" {
+			all[next] = "*"
+			next++
+		}
+		all[next] = m[4]
+		next++
+	}
+	return all
 }

@@ -95,6 +95,9 @@ const (
 	fewestOfKey       = 4
 )
 
+// anywhere are words that stand in any sentence: they tell nothing of which it is.
+var anywhere = strings.Fields("a an and are as at be by for from has in is it its no not of on or so than that the there to was with")
+
 // newPattern is nil for a format that finished messages are not recognised by: one
 // without arguments is found as it is, and one with too little text would be found
 // where it is not.
@@ -104,7 +107,7 @@ func newPattern(format, translation string) *pattern {
 		return nil
 	}
 	p := &pattern{format: format, translation: translation, parts: parts}
-	letters, args, fewest, marked := 0, 0, fewestLetters, false
+	letters, telling, args, fewest, marked := 0, 0, 0, fewestLetters, false
 	for _, q := range parts {
 		switch {
 		case q.verb == 0:
@@ -114,6 +117,11 @@ func newPattern(format, translation string) *pattern {
 					letters++
 				}
 				marked = marked || strings.ContainsRune(",;:(", r)
+			}
+			for _, w := range strings.FieldsFunc(q.text, func(r rune) bool { return !unicode.IsLetter(r) }) {
+				if !slices.Contains(anywhere, strings.ToLower(w)) {
+					telling += len(w)
+				}
 			}
 			if len(q.text) > len(p.key) {
 				p.key = q.text
@@ -129,7 +137,7 @@ func newPattern(format, translation string) *pattern {
 	if fewest == fewestBesideAFree && marked {
 		fewest = fewestWithAComma
 	}
-	if args == 0 || letters < fewest || len(p.key) < fewestOfKey {
+	if args == 0 || letters < fewest || telling < fewestLetters || len(p.key) < fewestOfKey {
 		return nil
 	}
 	p.re = sync.OnceValue(func() [2]*regexp.Regexp {
@@ -276,7 +284,7 @@ type reader struct {
 }
 
 // Where messages are joined, and how in Japanese.
-var joints = []struct{ en, ja string }{{"\n", "\n"}, {". ", "。"}, {"; ", "。"}, {": ", ": "}, {", that ", "、"}, {", ", "、"}, {" (", " ("}}
+var joints = []struct{ en, ja string }{{"\n", "\n"}, {". ", "。"}, {"; and ", "。また、"}, {"; ", "。"}, {": ", ": "}, {", that ", "、"}, {", ", "、"}, {" (", " ("}}
 
 // read translates a message: whole, or else the parts that it is joined from. ok is
 // whether anything of it was known.
@@ -325,6 +333,25 @@ func (r *reader) whole(text string, depth int) (string, bool) {
 	if p == nil {
 		return "", false
 	}
+	// Where it is, such as a file and line, stands before what is wrong: a format with
+	// more text that made what is behind it is the one.
+	for i, at := 0, strings.Index(text, ": "); at >= 0 && i < 4 && free(p.parts[0].verb); i++ {
+		if behind, _ := r.find(text[at+2:]); behind != nil && behind.weight > p.weight {
+			return "", false // it is found when the text is cut
+		}
+		next := strings.Index(text[at+2:], ": ")
+		if next < 0 {
+			break
+		}
+		at += 2 + next
+	}
+	before := "" // where it was, which stands before what is wrong in Japanese too
+	if first := p.parts[0]; free(first.verb) {
+		if at := strings.LastIndex(args[first.arg], ": "); at >= 0 && strings.Count(args[first.arg][:at], `"`)%2 == 0 && places(args[first.arg][:at]) {
+			before, _ = r.read(args[first.arg][:at], depth+1)
+			before, args[first.arg] = before+": ", args[first.arg][at+2:]
+		}
+	}
 	for _, q := range p.parts {
 		if free(q.verb) {
 			args[q.arg], _ = r.read(args[q.arg], depth+1)
@@ -332,6 +359,7 @@ func (r *reader) whole(text string, depth int) (string, bool) {
 	}
 	parts, _ := split(p.translation)
 	var b strings.Builder
+	b.WriteString(before)
 	for _, q := range parts {
 		switch {
 		case q.verb == 0:
@@ -341,6 +369,16 @@ func (r *reader) whole(text string, depth int) (string, bool) {
 		}
 	}
 	return b.String(), true
+}
+
+// places says whether a text only says where something is: "rehearsal.yaml:3: versions".
+func places(text string) bool {
+	for part := range strings.SplitSeq(text, ": ") {
+		if strings.Count(part, " ") > 1 {
+			return false
+		}
+	}
+	return true
 }
 
 // cut finds the longest end of a text that is a message, else the longest beginning, and
@@ -355,18 +393,22 @@ func (r *reader) cut(text string, depth int) (string, bool) {
 		for _, j := range joints {
 			if strings.HasPrefix(text[i:], j.en) && i+len(j.en) < len(text) {
 				places = append(places, place{i, i + len(j.en), j.ja})
+				break
 			}
 		}
 	}
 	for _, p := range places {
+		if text[p.at] == ' ' { // what is in parentheses ends within the text
+			continue
+		}
 		if end, ok := r.ending(text[p.next:], depth+1); ok {
-			begin, _ := r.read(text[:p.at], depth+1)
+			begin, _ := r.read(text[:p.at], max(depth, 1)) // it is shorter: this ends
 			return begin + p.joint + end, true
 		}
 	}
 	for _, p := range slices.Backward(places) {
 		if begin, ok := r.ending(text[:p.at], depth+1); ok {
-			end, _ := r.read(text[p.next:], depth+1)
+			end, _ := r.read(text[p.next:], max(depth, 1))
 			return begin + p.joint + end, true
 		}
 	}
@@ -389,12 +431,19 @@ func (r *reader) ending(text string, depth int) (string, bool) {
 // listed is several messages behind each other, where every one of them is known: else a
 // format that ends in an argument would take all that is behind it for that.
 func (r *reader) listed(text string, depth int) (string, bool) {
-	parts := strings.Split(text, "; ")
-	if len(parts) == 1 || len(parts) > mostCuts {
+	sep := ". "
+	if !strings.Contains(text, sep) {
+		sep = "; "
+	}
+	parts := strings.Split(text, sep)
+	if len(parts) == 1 || len(parts) > mostCuts || depth > deepest {
 		return "", false
 	}
 	for i, part := range parts {
-		said, ok := r.ending(part, depth+1)
+		said, ok := r.listed(part, depth+1)
+		if !ok {
+			said, ok = r.ending(part, depth+1)
+		}
 		if !ok {
 			if said, ok = r.cut(part, depth+1); !ok {
 				return "", false

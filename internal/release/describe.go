@@ -30,7 +30,7 @@ func (p *Plan) Describe(w io.Writer, speak lang.Lang, f Facts) {
 			d.row("", z.String())
 		}
 		if at, ok := p.Window.Next(f.Now); ok && !f.Now.IsZero() {
-			d.row("", fmt.Sprintf("next: %s", at.In(p.Window.Zone).Format("Mon 2006-01-02 15:04 MST")))
+			d.row("", d.Sprintf("next: %s", at.In(p.Window.Zone).Format("Mon 2006-01-02 15:04 MST")))
 		}
 	}
 	// An error of w is w's owner's to see, as with fmt.Fprint to a buffer.

@@ -234,20 +234,20 @@ func (r *run) keep(replicas int) error {
 // advance shifts to the new version, with smoke requests before and after where the
 // plan says so. A rollback shifts without asking.
 func (r *run) advance(share float64) error {
-	if err := r.smokeAtShift("before"); err != nil {
+	if err := r.smokeAtShift("check %s before the shift"); err != nil {
 		return err
 	}
 	if err := r.shift(share); err != nil {
 		return err
 	}
-	return r.smokeAtShift("after")
+	return r.smokeAtShift("check %s after the shift")
 }
 
-func (r *run) smokeAtShift(when string) error {
+func (r *run) smokeAtShift(doing string) error {
 	if !r.plan.Checks.Shift {
 		return nil
 	}
-	r.step("check %s %s the shift", r.new.Name, when)
+	r.step(doing, r.new.Name)
 	return r.probe(stage.Probe{Kind: stage.ProbeSmoke, Version: r.new.Name}, CauseShift)
 }
 

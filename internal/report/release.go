@@ -32,7 +32,7 @@ func Line(l lang.Lang, e stage.Event) string {
 	case stage.Probed:
 		text = l.Text(fmt.Sprintf("%v: %s", e.Probe, e.Detail))
 		if e.OK {
-			text = fmt.Sprintf("%v: ok", e.Probe)
+			text = l.Sprintf("%v: ok", e.Probe)
 		}
 	case stage.CalledOut:
 		text = l.Sprintf("REFUSED: %v", e.Call)

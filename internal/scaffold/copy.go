@@ -378,8 +378,8 @@ func dependencyOn(on, s types.ServiceConfig, refs []mention) dependency {
 	switch as, credentials := spoken[d.Kind]; {
 	case credentials:
 		d.Port, d.URL = or(d.Port, as.port), as.variable
-		d.Why = fmt.Sprintf("where is %s? No variable of %s holds its whole address in a form that can be read here: give %s one in the compose file, such as "+
-			"\"%s: "+as.example+"\", and take these lines in", d.Name, s.Name, s.Name, as.variable, d.Name, d.Port)
+		d.Why = fmt.Sprintf("where is %s? No variable of %s holds its whole address in a form that can be read here: give %s one in the compose file, such as %q, and take these lines in",
+			d.Name, s.Name, s.Name, as.variable+": "+fmt.Sprintf(as.example, d.Name, d.Port))
 	case d.Kind == stage.TCP:
 		d.Port = m.port
 		for _, r := range refs {
