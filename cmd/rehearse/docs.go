@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rehearsal/internal/clock"
+	"rehearsal/internal/lang"
 	"rehearsal/internal/page"
 	"rehearsal/internal/project"
 	"rehearsal/internal/runs"
@@ -29,6 +30,7 @@ alarms in words, and the glossary.
 How scenarios ended is read from the past runs that rehearse verify keeps, or from
 the report folder that --report names.`,
 		RunE: func(c *cobra.Command, features []string) error {
+			d.lang = readersLang()
 			file, err := d.write(c.Context(), features)
 			if err != nil {
 				return err
@@ -48,6 +50,7 @@ the report folder that --report names.`,
 type docs struct {
 	file, out, report string
 	past              pastFlags
+	lang              lang.Lang
 	broken            error // why past runs cannot be read
 }
 
@@ -85,7 +88,7 @@ func (d *docs) write(ctx context.Context, features []string) (file string, err e
 	}
 	defer done()
 	var b bytes.Buffer
-	if err := errors.Join(page.Docs(&b, g, readersLang()), d.broken); err != nil {
+	if err := errors.Join(page.Docs(&b, g, d.lang), d.broken); err != nil {
 		return "", err
 	}
 	if err := os.MkdirAll(d.out, 0o755); err != nil {
@@ -118,7 +121,7 @@ func (d *docs) outcomes(ctx context.Context, g *page.Guide) (done func(), err er
 	if err != nil {
 		return done, err
 	}
-	g.Source = readersLang().Sprintf("past runs")
+	g.Source = d.lang.Sprintf("past runs")
 	g.Last = func(stage string, s *page.Scenario) []page.Past {
 		const last = 12
 		past, err := store.Past(stage, s.Feature.Name, s.Name, last)
