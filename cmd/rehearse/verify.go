@@ -176,7 +176,7 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer, serve string
 	if err := beginPage(r); err != nil {
 		return err
 	}
-	err = endPage(r, out, rehearseWith(ctx, r, out, view, keep))
+	err = endPage(r, keep.pastFlags, out, rehearseWith(ctx, r, out, view, keep))
 	return over(ctx, out, err, run, server, screen != nil)
 }
 

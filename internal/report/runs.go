@@ -125,7 +125,7 @@ func (p PastRuns) time(d time.Duration) string {
 func (p PastRuns) Line(l runs.Line, past []runs.Past) {
 	p.line("%s (%s, %s)", l.Scenario, l.Place, p.Lang.Text(l.Stage))
 	widths := []int{16, 8, 12, 7, 7, 8}
-	p.row(widths, p.Lang.Sprintf("began"), p.Lang.Sprintf("commit"), p.Lang.Sprintf("verdict"), p.Lang.Sprintf("detect"), p.Lang.Sprintf("restore"), p.Lang.Sprintf("requests failed"))
+	p.row(widths, p.Lang.Sprintf("began"), p.Lang.Sprintf("commit"), p.Lang.Sprintf("verdict"), p.Lang.Sprintf("detect"), p.Lang.Sprintf("restore"), p.Lang.Sprintf("errors"))
 	longest := time.Duration(1)
 	for _, r := range past {
 		longest = max(longest, r.Restore)
