@@ -20,9 +20,11 @@ import (
 	"golang.org/x/net/html"
 
 	"rehearsal/internal/alarm"
+	"rehearsal/internal/chart"
 	"rehearsal/internal/lang"
 	"rehearsal/internal/page"
 	"rehearsal/internal/release"
+	"rehearsal/internal/stage"
 )
 
 var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
@@ -199,3 +201,28 @@ const (
 	tiny = `[...document.querySelectorAll("svg.chart text")].filter(e => { const svg = e.ownerSVGElement, scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
 		return scale > 0 && parseFloat(getComputedStyle(e).fontSize) * scale < 9; }).map(e => e.textContent)`
 )
+
+// A timeline at three widths: all of its text is within it, and can be read.
+func TestTimelinesAreSeen(t *testing.T) {
+	ctx, console := browser(t)
+	f, err := os.Open("../live/testdata/canary-rolled-back.ndjson")
+	require.NoError(t, err)
+	defer func() { _ = f.Close() }()
+	h, err := stage.ReadHistory(f)
+	require.NoError(t, err)
+	for _, l := range []lang.Lang{lang.English, lang.Japanese} {
+		svg, err := chart.Timeline(h, h, chart.Options{Lang: l})
+		require.NoError(t, err)
+		file := filepath.Join(t.TempDir(), "timeline.html")
+		require.NoError(t, os.WriteFile(file, []byte("<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'><style>:root{color-scheme:light dark}body{margin:16px}"+chart.CSS+"</style>"+svg), 0o600))
+		for _, width := range []int64{390, 820} {
+			require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(width, 800), chromedp.Navigate("file://"+file)))
+			name := fmt.Sprintf("timeline-%s-%d.png", l, width)
+			require.NoError(t, os.WriteFile(filepath.Join(shots(t), name), of(ctx, t, chromedp.FullScreenshot(100)), 0o600))
+			assert.Empty(t, of(ctx, t, chromedp.Evaluate[[]string](outOfChart)), "text outside of it: %s", name)
+			assert.Empty(t, of(ctx, t, chromedp.Evaluate[[]string](tiny)), "text too small: %s", name)
+		}
+	}
+	lines, _ := console.all()
+	assert.Empty(t, lines)
+}
