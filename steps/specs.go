@@ -59,7 +59,7 @@ func (s *Spec) On(stage string) bool {
 // All that is wrong is reported at once, with file and line. tags selects: "@a" has the tag,
 // "~@a" has it not, "&&" is and, "," is or.
 func ReadSpecs(p *project.Project, paths []string, tags string) ([]*Spec, error) {
-	files, err := featureFiles(paths)
+	files, err := FeatureFiles(paths)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,8 @@ func ReadSpecs(p *project.Project, paths []string, tags string) ([]*Spec, error)
 	return selected, nil
 }
 
-func featureFiles(paths []string) ([]string, error) {
+// FeatureFiles is every feature under paths (files and folders), in order.
+func FeatureFiles(paths []string) ([]string, error) {
 	var files []string
 	for _, path := range paths {
 		info, err := os.Stat(path)

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/containerd/errdefs"
 
 	"rehearsal/internal/check"
 	"rehearsal/internal/containers"
@@ -61,6 +64,10 @@ type Verification struct {
 	Pace       float64
 	// Parity is what differs from production; nil where nothing describes it.
 	Parity *parity.Ledger
+	// Images are the digests by which the engine knows what ran, by version or, for what
+	// is not released, by the image's name; nil before containers ran.
+	Images map[string]string
+	Engine string // the version of the container engine; "" before one was found
 }
 
 // A Comparison is what the simulation predicted of a scenario beside what the
@@ -147,6 +154,9 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 			}
 		}
 		crew, err := r.crew(ctx, name, specs)
+		if name == Containers {
+			v.Images, v.Engine = crew.images, crew.engine
+		}
 		if err != nil {
 			v.Unverified = append(v.Unverified, fmt.Sprintf("nothing was rehearsed in containers: %v", err))
 			continue
@@ -177,12 +187,14 @@ type crew struct {
 	raise    raiser
 	parallel int                         // how many scenarios run at once
 	close    func(context.Context) error // takes down what was raised beforehand
+	images   map[string]string           // see Verification
+	engine   string                      // likewise
 }
 
 // crew makes what the stage of that name needs for the specs. Only the container stage may
 // need what is not there.
 func (r Rehearsal) crew(ctx context.Context, name string, specs []*Spec) (crew, error) {
-	c := crew{simulate, 1, func(context.Context) error { return nil }}
+	c := crew{raise: simulate, parallel: 1, close: func(context.Context) error { return nil }}
 	if name == Simulated {
 		return c, nil
 	}
@@ -190,8 +202,12 @@ func (r Rehearsal) crew(ctx context.Context, name string, specs []*Spec) (crew, 
 	if err != nil {
 		return c, err
 	}
+	c.engine = engine.Version
 	images, err := r.images(ctx, engine, specs)
 	if err != nil {
+		return c, err
+	}
+	if c.images, err = r.digests(ctx, engine); err != nil {
 		return c, err
 	}
 	c.raise, c.parallel = r.contain(engine, images), r.Parallel
@@ -295,6 +311,32 @@ func (r Rehearsal) images(ctx context.Context, e *containers.Engine, specs []*Sp
 	}
 	needed := slices.DeleteFunc(r.Project.Images(), func(ref string) bool { return unused[ref] })
 	return images, images.EnsureAll(ctx, append(needed, containers.HarnessImages()...)...)
+}
+
+// digests asks the engine for the digests of the images that it has for the project.
+func (r Rehearsal) digests(ctx context.Context, e *containers.Engine) (map[string]string, error) {
+	names := map[string]string{}
+	for name, v := range r.Project.Setup.Versions {
+		names[name] = v.Image
+	}
+	released := slices.Collect(maps.Values(names))
+	for _, ref := range r.Project.Images() {
+		if !slices.Contains(released, ref) {
+			names[ref] = ref
+		}
+	}
+	out := map[string]string{}
+	for name, ref := range names {
+		image, err := e.Client.ImageInspect(ctx, ref)
+		switch {
+		case errdefs.IsNotFound(err): // that no scenario needs
+		case err != nil:
+			return nil, fmt.Errorf("ask the engine for image %s: %w", ref, err)
+		default:
+			out[name] = image.ID
+		}
+	}
+	return out, nil
 }
 
 // keepResults writes each result as a line of results.ndjson as soon as it is known,

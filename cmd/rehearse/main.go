@@ -69,7 +69,10 @@ Exit status: 0 verified, 1 a promise was broken, 2 the input is wrong,
 		parityCommand(),
 		cloudwatchCommand(),
 		alarmsCommand(),
+		docsCommand(),
 		conformanceCommand(),
+		runsCommand(),
+		evidenceCommand(),
 	)
 	return root
 }

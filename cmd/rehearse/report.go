@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"rehearsal/internal/lang"
 	"rehearsal/internal/page"
+	"rehearsal/internal/runs"
 	"rehearsal/steps"
 )
 
@@ -22,6 +24,7 @@ const pageFile = "report.html"
 
 func reportCommand() *cobra.Command {
 	var to string
+	var past pastFlags
 	c := &cobra.Command{
 		Use:   "report FOLDER",
 		Short: "Write the report of a run again, from the folder that it left",
@@ -33,7 +36,7 @@ missing or damaged, has a report too, which says what is missing.`,
 			if to == "" {
 				to = filepath.Join(args[0], pageFile)
 			}
-			if err := writePage(args[0], to, c.OutOrStdout(), readersLang()); err != nil {
+			if err := writePage(args[0], to, past, c.OutOrStdout(), readersLang()); err != nil {
 				return err
 			}
 			if to != "-" {
@@ -43,6 +46,7 @@ missing or damaged, has a report too, which says what is missing.`,
 		},
 	}
 	c.Flags().StringVarP(&to, "output", "o", "", `the file to write instead of FOLDER/report.html; "-" is standard output`)
+	past.add(c)
 	return c
 }
 
@@ -69,13 +73,13 @@ func beginPage(r *steps.Rehearsal) error {
 }
 
 // endPage writes the page of a run that ended with err, which it returns.
-func endPage(r *steps.Rehearsal, out io.Writer, err error) error {
+func endPage(r *steps.Rehearsal, past pastFlags, out io.Writer, err error) error {
 	var status exitStatus
 	if r.Report == "" || err != nil && !errors.As(err, &status) { // it did not come to run
 		return err
 	}
 	name := filepath.Join(r.Report, pageFile)
-	if perr := writePage(r.Report, name, out, readersLang()); perr != nil {
+	if perr := writePage(r.Report, name, past, out, readersLang()); perr != nil {
 		return fmt.Errorf("the report cannot be written: %w", errors.Join(perr, err))
 	}
 	fmt.Fprintf(out, "report: %s\n", name)
@@ -83,11 +87,14 @@ func endPage(r *steps.Rehearsal, out io.Writer, err error) error {
 }
 
 // writePage writes the page of a report folder, or "-" for out.
-func writePage(folder, to string, out io.Writer, l lang.Lang) error {
+func writePage(folder, to string, past pastFlags, out io.Writer, l lang.Lang) error {
 	run, err := page.Read(folder)
 	if err != nil {
 		return err
 	}
+	before, done := past.before(folder)
+	defer done()
+	run.Past = before
 	if to == "-" {
 		return page.Report(out, run, l)
 	}
@@ -101,6 +108,35 @@ func writePage(folder, to string, out io.Writer, l lang.Lang) error {
 		return err
 	}
 	return os.Rename(f.Name(), to)
+}
+
+// shownRuns is how many past runs of a scenario the page shows.
+const shownRuns = 20
+
+// before is what came of a scenario before the run whose report is in the folder; nil
+// where nothing is kept, or it cannot be read: verify has said why.
+func (p pastFlags) before(folder string) (past func(stage, feature, scenario string) []page.Past, done func()) {
+	done = func() {}
+	run, err := runs.Read(folder)
+	if err != nil {
+		return nil, done
+	}
+	file, err := p.of(run.File)
+	if err != nil || file == "" {
+		return nil, done
+	}
+	store, err := runs.OpenToRead(context.Background(), file)
+	if err != nil {
+		return nil, done
+	}
+	return func(stage, feature, scenario string) []page.Past {
+		all, _ := store.PastBefore(run.Began, stage, feature, scenario, shownRuns)
+		var out []page.Past
+		for _, r := range all {
+			out = append(out, page.Past{At: r.At, Commit: r.Commit, Verdict: r.Verdict, Detect: r.Detect, Restore: r.Restore})
+		}
+		return out
+	}, func() { _ = store.Close() }
 }
 
 // keepCompared writes which predictions lie further from what was measured than the

@@ -20,7 +20,7 @@ func read(t *testing.T, name ...string) string {
 func TestARunLeavesAReportForPeopleAndItCanBeWrittenAgain(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "report")
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "features"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "features", "old.feature"), []byte("Feature: of another run"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "features", "old.feature"), []byte("#: rehearsed from old.feature\nFeature: of another run"), 0o600))
 	out, status := run(t, []string{"LC_ALL=C"}, "verify", "--file", "../../fixtures/rehearsal.yaml", "--stage", "sim", "--report", dir, "../../features/bad_version.feature", "../../features/ja/rollback.feature")
 	require.Equal(t, 0, status, out)
 	assert.Contains(t, out, "report: "+filepath.Join(dir, "report.html"))

@@ -21,6 +21,7 @@ import (
 	"rehearsal/internal/project"
 	"rehearsal/internal/release"
 	"rehearsal/internal/report"
+	"rehearsal/internal/runs"
 	"rehearsal/internal/stage"
 	"rehearsal/steps"
 )
@@ -35,6 +36,8 @@ type flags struct {
 	cloudwatch, containerTags string
 	pipelines                 bool
 	serve                     string // address; "": nothing is served
+	past                      pastFlags
+	evidenceKey               string // file
 }
 
 func (f *flags) add(c *cobra.Command) {
@@ -104,6 +107,10 @@ func (f *flags) verify(c *cobra.Command, features []string, day string) error {
 	if err != nil {
 		return err
 	}
+	keep := keeping{pastFlags: f.past}
+	if keep.key, err = f.signer(); err != nil {
+		return err
+	}
 	r, err := f.rehearsal(c.Context(), features)
 	if err != nil {
 		return err
@@ -114,7 +121,7 @@ func (f *flags) verify(c *cobra.Command, features []string, day string) error {
 		}
 	}
 	r.Parity.Today = today
-	return verify(c.Context(), r, c.OutOrStdout(), f.serve)
+	return verify(c.Context(), r, c.OutOrStdout(), f.serve, keep)
 }
 
 func verifyCommand() *cobra.Command {
@@ -142,12 +149,15 @@ func verifyCommand() *cobra.Command {
 	c.Flags().BoolVar(&f.yes, "yes", false, "with --cloudwatch aws: do not ask whether the account is the right one")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the containers of the stages running, to look at them")
 	c.Flags().StringVar(&f.report, "report", "", "folder for JUnit XML, Cucumber JSON, results and histories")
+	f.past.add(c)
+	c.Flags().IntVar(&f.past.keep, "runs-keep", runs.Keep, "how many past runs are kept: the oldest go first")
+	c.Flags().StringVar(&f.evidenceKey, "evidence-key", "", "the ed25519 key with which the evidence in the report folder is signed (`rehearse evidence key` makes one)")
 	addServe(c, &f.serve)
 	return c
 }
 
 // verify runs the rehearsal and shows it, on out and, where it is served, in browsers.
-func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer, serve string) error {
+func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer, serve string, keep keeping) error {
 	run, screen := live.NewRun(r.Project.Setup.Service), screenOf(out)
 	server, err := serveAt(serve, run)
 	if err != nil {
@@ -166,12 +176,12 @@ func verify(ctx context.Context, r *steps.Rehearsal, out io.Writer, serve string
 	if err := beginPage(r); err != nil {
 		return err
 	}
-	err = endPage(r, out, rehearseWith(ctx, r, out, view))
+	err = endPage(r, keep.pastFlags, out, rehearseWith(ctx, r, out, view, keep))
 	return over(ctx, out, err, run, server, screen != nil)
 }
 
 // rehearseWith runs the rehearsal, says what came of it, and returns its exit status.
-func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *report.View) error {
+func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *report.View, keep keeping) (ret error) {
 	began := clock.Wall()
 	view.Line("Rehearsing the releases of %s (seed %d)", r.Project.Setup.Service, r.Seed)
 	if n := len(containers.ComposeNotes(r.Project.Compose, &r.Project.Setup)); n > 0 {
@@ -179,9 +189,14 @@ func rehearseWith(ctx context.Context, r *steps.Rehearsal, out io.Writer, view *
 	}
 	digests, done := localDigests(ctx)
 	r.Parity.Key, r.Parity.Digests = fingerprintKey(), digests
+	facts, err := beginRun(ctx, r, keep, view)
+	if err != nil {
+		return err
+	}
 	v, err := r.Verify(ctx)
 	done()
 	view.Close()
+	defer func() { ret = facts.end(ctx, v, ret, out) }()
 	if v != nil {
 		var b bytes.Buffer
 		came := summary(v, clock.Since(began))

@@ -60,12 +60,22 @@ type Step struct {
 func (s *Scenario) history() string { return fmt.Sprintf("%s-%d", s.Feature.named, s.Line) }
 
 // KeepFeatures copies feature files into the report folder, in place of those of another
-// run, so that the report can show them as they were when they ran.
+// run, so that the report can show them as they were when they ran. A feature there that
+// no run left is somebody's own: nothing is removed then.
 func KeepFeatures(dir string, files []string) error {
 	into := filepath.Join(dir, featuresFolder)
 	old, err := filepath.Glob(filepath.Join(into, "*.feature"))
 	if err != nil {
 		return err
+	}
+	for _, f := range old {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			return err
+		}
+		if !strings.HasPrefix(string(data), cameFrom) {
+			return fmt.Errorf("%s is of no report, and would be replaced: name a folder that is the report's own", f)
+		}
 	}
 	for _, f := range old {
 		if err := os.Remove(f); err != nil {

@@ -29,7 +29,11 @@ import (
 
 // A Project is one service's rehearsal, read and checked.
 type Project struct {
-	File      string // rehearsal.yaml
+	File string // rehearsal.yaml
+	// Files are those that decide what is rehearsed: rehearsal.yaml and all that it names,
+	// but for the compose files and the descriptions of production, which hold
+	// environments and so may hold secrets, and for what pipelines need.
+	Files     []string
 	Setup     stage.Setup
 	Compose   *types.Project
 	Recipes   []containers.ImageRecipe // of images that are built here when they cannot be had
@@ -68,6 +72,10 @@ func Load(ctx context.Context, file string) (*Project, error) {
 
 func (r *reader) project(f yamlFile) *Project {
 	p := &Project{File: r.file, Plans: map[string]*release.Plan{}}
+	defer func() {
+		slices.Sort(r.opened)
+		p.Files = append([]string{r.file}, slices.Compact(r.opened)...)
+	}()
 	p.Setup = stage.Setup{
 		Service:    f.Service,
 		Health:     r.health(f.Health),

@@ -24,6 +24,7 @@ type reader struct {
 	root      yaml.Node
 	errs      []error
 	untyped   map[int]bool // lines whose values could not be read
+	opened    []string     // see Project.Files
 }
 
 // at is the way to a value: keys of mappings and indexes of lists.
@@ -203,6 +204,9 @@ func (r *reader) path(name string) string {
 // open reads the file that the value at path names; what says what belongs into it.
 func (r *reader) open(path at, name, what string) (file string, data []byte, ok bool) {
 	file = r.path(name)
+	if key := path.key(); key != "compose" && key != "production" && key != "waivers" && key != "pipeline" {
+		r.opened = append(r.opened, file)
+	}
 	data, err := os.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
