@@ -490,6 +490,9 @@ func (v *view) listUnverified(all []*scenarioView) {
 		for _, u := range f.Unverified {
 			say("%s", l.Text(u))
 		}
+		if f.Part {
+			say("Only a part of the project's scenarios was asked for.")
+		}
 		if f.Skipped > 0 {
 			say("Scenarios left to the simulated stage, as asked: %d. What containers would do is only predicted.", f.Skipped)
 		}
