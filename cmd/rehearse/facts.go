@@ -76,7 +76,7 @@ func beginRun(ctx context.Context, r *steps.Rehearsal, keep keeping, view *repor
 	f := &facts{report: r.Report, say: view.Line, key: keep.key, setup: &p.Setup, Run: &runs.Run{
 		Service: p.Setup.Service, Began: clock.Wall().UTC(), Seed: r.Seed, Pace: r.Pace, Stages: r.Stages,
 		File: p.File, Features: r.Features, Tags: r.Tags, ContainerTags: r.ContainerTags, Version: build(),
-		Part: r.Tags != "" || len(r.Features) != 1 || r.Features[0] != p.Features,
+		Part: r.Tags != "" || len(r.Features) != 1 || filepath.Clean(r.Features[0]) != filepath.Clean(p.Features),
 	}}
 	if p.Production == nil {
 		f.NotCompared = notCompared(p)

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"rehearsal/internal/clock"
 	"rehearsal/internal/lang"
 )
 
@@ -127,4 +131,36 @@ func TestATeamsOwnFeaturesAreNotTakenForThoseOfAReport(t *testing.T) {
 	assert.Equal(t, 2, status, out)
 	assert.Contains(t, out, "name a folder that is the report's own")
 	assert.FileExists(t, filepath.Join(dir, "features", "undetected.feature"))
+}
+
+func TestAKilledRunIsNotTakenForOneThatEnded(t *testing.T) {
+	file, dir, db := shop(t), t.TempDir(), filepath.Join(t.TempDir(), "runs.db")
+	// What an earlier run left must not be taken for what came of this one.
+	out, status := quick(t, file, "--report", dir, "--runs", db)
+	require.Equal(t, 0, status, out)
+	require.FileExists(t, filepath.Join(dir, "summary.txt"))
+
+	cmd := exec.Command(rehearse, dated([]string{"verify", "--file", file, "--stage", "sim", "--pipelines=false", "--report", dir, "--runs", db})...)
+	require.NoError(t, cmd.Start())
+	began := func() bool {
+		data, err := os.ReadFile(filepath.Join(dir, "results.ndjson"))
+		facts, ferr := os.ReadFile(filepath.Join(dir, "run.json"))
+		return err == nil && ferr == nil && len(data) > 0 && !strings.Contains(string(facts), `"ended"`)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := clock.Poll(ctx, time.Millisecond, func() (bool, error) { return began(), nil })
+	require.NoError(t, cmd.Process.Kill())
+	require.NoError(t, err)
+	require.Error(t, cmd.Wait(), "it was killed")
+
+	assert.NoFileExists(t, filepath.Join(dir, "summary.txt"))
+	out, status = run(t, []string{"LC_ALL=C"}, "evidence", "verify", dir)
+	assert.Equal(t, 2, status, out)
+	assert.Contains(t, out, "a run that has not ended, or was killed: there is no evidence of it")
+	out, status = run(t, []string{"LC_ALL=C"}, "runs", "--file", file, "--runs", db, "-n", "1")
+	require.Equal(t, 0, status, out)
+	assert.Contains(t, out, "not ended")
+	assert.NotContains(t, out, "verified  ")
+	assert.Contains(t, out, "last 1 of 2 runs")
 }

@@ -112,7 +112,7 @@ func (t *timeline) x(at time.Duration) float64 {
 }
 
 func (t *timeline) legend() {
-	t.y += 14
+	t.y += 18
 	x := float64(left)
 	t.both(func(_ *track, predicted bool) {
 		t.c.path(pick(predicted, predictedLine, measuredLine), false, x, t.y-4, x+24, t.y-4)

@@ -151,14 +151,15 @@ func (d *docs) Outcomes(s *Scenario) (all []outcome) {
 		}
 		o := outcome{Verdict: past[0].Verdict, Stage: stage, Age: d.age(past[0].At)}
 		if len(past) > 1 {
-			o.Strip = d.strip(past)
+			o.Strip = strip(past, d.Lang)
 		}
 		all = append(all, o)
 	}
 	return all
 }
 
-func (d *docs) strip(past []Past) template.HTML {
+// strip draws past runs, the newest first.
+func strip(past []Past, l lang.Lang) template.HTML {
 	runs := make([]chart.Run, len(past))
 	for i, p := range past {
 		runs[i] = chart.Run{At: p.At, Verdict: check.Inconclusive, Detect: p.Detect}
@@ -169,7 +170,7 @@ func (d *docs) strip(past []Past) template.HTML {
 			runs[i].Verdict = check.Failed
 		}
 	}
-	svg, err := chart.Runs(runs, chart.Options{Lang: d.Lang})
+	svg, err := chart.Runs(runs, chart.Options{Lang: l})
 	if err != nil {
 		return ""
 	}

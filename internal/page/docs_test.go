@@ -2,9 +2,8 @@ package page_test
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
+	"html"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,12 +16,13 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/net/html"
 
 	"rehearsal/internal/alarm"
+	"rehearsal/internal/chart"
 	"rehearsal/internal/lang"
 	"rehearsal/internal/page"
 	"rehearsal/internal/release"
+	"rehearsal/internal/stage"
 )
 
 var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
@@ -51,25 +51,11 @@ func docsOf(t *testing.T, g *page.Guide, l lang.Lang) string {
 	return b.String()
 }
 
+var notText = regexp.MustCompile(`(?s)<style>.*?</style>|<[^>]*>`)
+
 // said is the text of an HTML file, without its style, with single spaces.
-func said(t *testing.T, page string) string {
-	t.Helper()
-	z := html.NewTokenizer(strings.NewReader(page))
-	var words []string
-	for style := false; ; {
-		switch z.Next() {
-		case html.ErrorToken:
-			require.True(t, errors.Is(z.Err(), io.EOF))
-			return strings.Join(words, " ")
-		case html.StartTagToken, html.EndTagToken:
-			name, _ := z.TagName()
-			style = string(name) == "style" && !style
-		case html.TextToken:
-			if !style {
-				words = append(words, strings.Fields(string(z.Text()))...)
-			}
-		}
-	}
+func said(page string) string {
+	return strings.Join(strings.Fields(html.UnescapeString(notText.ReplaceAllString(page, " "))), " ")
 }
 
 func TestTheGuideSaysWhatIsPromised(t *testing.T) {
@@ -85,7 +71,7 @@ func TestTheGuideSaysWhatIsPromised(t *testing.T) {
 		return []page.Past{{At: noon.Add(-5 * time.Hour), Verdict: "passed", Detect: 170 * time.Second}, {At: noon.Add(-24 * time.Hour), Verdict: "inconclusive", Detect: -1}}
 	}
 	out := docsOf(t, g, lang.English)
-	text := said(t, out)
+	text := said(out)
 	for _, words := range []string{
 		"A bad version is caught before it spreads",
 		`Given version "v2" fails 50% of its requests`,
@@ -99,7 +85,7 @@ func TestTheGuideSaysWhatIsPromised(t *testing.T) {
 	}
 	assert.Contains(t, text, "Alarms watch everyone's requests. Beside them, requests with known answers are sent to the new version", "lines of a description are joined")
 
-	japanese := said(t, docsOf(t, g, lang.Japanese))
+	japanese := said(docsOf(t, g, lang.Japanese))
 	for _, words := range []string{
 		"模擬: 合格 5時間前", "コンテナ: 不合格 3日前", "段階 1：利用者の 10 % を新しい版へ切り替え、5分様子を見る。",
 		"AWS/ApplicationELB TargetResponseTime の p99 が 0.5 s を超える状態が 5分のうち 3分 あると鳴る。",
@@ -137,11 +123,11 @@ func TestTheGuideTellsOfWhatCannotBeRead(t *testing.T) {
 	for _, tag := range []string{"<script", "<u>", "<i>", "<p>\n", "\u202e"} {
 		assert.NotContains(t, out, tag)
 	}
-	text := said(t, out)
+	text := said(out)
 	for _, words := range []string{"bad.feature is not Gherkin", "empty.feature is not Gherkin", "none.feature cannot be read", "watches no metric", "AlarmRule", "there is no plan to draw"} {
 		assert.Contains(t, text, words)
 	}
-	assert.Contains(t, said(t, docsOf(t, &page.Guide{}, lang.Japanese)), "機能の記述がない。")
+	assert.Contains(t, said(docsOf(t, &page.Guide{}, lang.Japanese)), "機能の記述がない。")
 }
 
 func TestAReportFolderKnowsOutcomes(t *testing.T) {
@@ -199,3 +185,28 @@ const (
 	tiny = `[...document.querySelectorAll("svg.chart text")].filter(e => { const svg = e.ownerSVGElement, scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
 		return scale > 0 && parseFloat(getComputedStyle(e).fontSize) * scale < 9; }).map(e => e.textContent)`
 )
+
+// A timeline at three widths: all of its text is within it, and can be read.
+func TestTimelinesAreSeen(t *testing.T) {
+	ctx, console := browser(t)
+	f, err := os.Open("../live/testdata/canary-rolled-back.ndjson")
+	require.NoError(t, err)
+	defer func() { _ = f.Close() }()
+	h, err := stage.ReadHistory(f)
+	require.NoError(t, err)
+	for _, l := range []lang.Lang{lang.English, lang.Japanese} {
+		svg, err := chart.Timeline(h, h, chart.Options{Lang: l})
+		require.NoError(t, err)
+		file := filepath.Join(t.TempDir(), "timeline.html")
+		require.NoError(t, os.WriteFile(file, []byte("<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'><style>:root{color-scheme:light dark}body{margin:16px}"+chart.CSS+"</style>"+svg), 0o600))
+		for _, width := range []int64{390, 820} {
+			require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(width, 800), chromedp.Navigate("file://"+file)))
+			name := fmt.Sprintf("timeline-%s-%d.png", l, width)
+			require.NoError(t, os.WriteFile(filepath.Join(shots(t), name), of(ctx, t, chromedp.FullScreenshot(100)), 0o600))
+			assert.Empty(t, of(ctx, t, chromedp.Evaluate[[]string](outOfChart)), "text outside of it: %s", name)
+			assert.Empty(t, of(ctx, t, chromedp.Evaluate[[]string](tiny)), "text too small: %s", name)
+		}
+	}
+	lines, _ := console.all()
+	assert.Empty(t, lines)
+}

@@ -4,8 +4,9 @@
 // Read takes a report folder as verify left it, whole or half (read.go; features.go has
 // the promises as prose, history.go reads a history however damaged). What one history
 // tells is a story (story.go): who saw the failure, how everyone came back, what was
-// printed. Report lays all of it out (view.go, matrix.go) by the templates in page/, with
-// the timelines of internal/chart, and packs what is large and went well (pack.go).
+// printed. Report lays all of it out (view.go, sections.go, matrix.go, words.go) by the
+// templates in page/, with the timelines of internal/chart, and packs what is large and
+// went well (pack.go).
 //
 // A folder of which pieces are missing or damaged is a report all the same: each such
 // thing is a Note, which the page shows.
@@ -44,6 +45,7 @@ type Facts struct {
 	Stages        []string          `json:"stages"`
 	Tags          string            `json:"tags"`
 	ContainerTags string            `json:"container_tags"`
+	Part          bool              `json:"part"`     // some of the project's scenarios only, as asked
 	Skipped       int               `json:"skipped"`  // scenarios left to the simulated stage, as asked
 	LeftOut       int               `json:"left_out"` // scenarios that push to a pipeline, left out as asked
 	Unverified    []string          `json:"unverified"`

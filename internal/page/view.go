@@ -8,13 +8,8 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"maps"
-	"net/url"
-	"path"
-	"regexp"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 	"unicode"
 
@@ -23,9 +18,7 @@ import (
 	"golang.org/x/text/transform"
 
 	"rehearsal/internal/chart"
-	"rehearsal/internal/check"
 	"rehearsal/internal/lang"
-	"rehearsal/internal/live"
 	"rehearsal/internal/stage"
 )
 
@@ -48,9 +41,9 @@ const (
 
 // What is shown in full before the page packs or shortens it.
 const (
-	mostInline = 60 // timelines
-	mostTold   = 60 // failed scenarios with all that was printed
-	briefly    = 5  // lines of what was printed, of the others
+	mostPlain  = 150 // scenarios of which nothing is packed
+	mostInline = 60  // timelines of what did not pass, in a larger report
+	mostTold   = 60  // failed scenarios with what was printed; others have it by their timelines
 )
 
 // view is all that the page shows.
@@ -73,7 +66,7 @@ type view struct {
 	Refused    []string
 	Standings  []standing
 	Unverified []string
-	Chunks     []string
+	Chunks     []template.HTML
 	HasPacked  bool
 }
 
@@ -117,6 +110,7 @@ type StageView struct {
 	Origin time.Duration // of the clock of the events
 	Prints []print
 	More   int
+	Below  bool // Prints stand by the timeline, and not where it is said what went wrong
 	Past   []Past
 	Notes  []Note
 }
@@ -124,7 +118,6 @@ type StageView struct {
 type failure struct {
 	Scenario *scenarioView
 	*StageView
-	Brief bool
 }
 
 type rollbackView struct {
@@ -141,8 +134,10 @@ type standing struct {
 // Report writes the page of a run, in the language.
 func Report(w io.Writer, r *Run, l lang.Lang) error {
 	v := &view{Run: r, Lang: l}
-	v.Style = template.CSS(part("style.css") + chart.CSS) //nolint:gosec // part of the program
-	v.Script = template.JS(part("script.js"))             //nolint:gosec // part of the program
+	// What stands in place of a timeline as long as it is packed.
+	packed := fmt.Sprintf(":root{--packed:%q}\n", l.Sprintf("The timeline is drawn by JavaScript when the scenario is opened: “Open all” before printing."))
+	v.Style = template.CSS(packed + part("style.css") + chart.CSS) //nolint:gosec // part of the program
+	v.Script = template.JS(part("script.js"))                      //nolint:gosec // part of the program
 	v.Policy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action 'none'",
 		digest(string(v.Style)), digest(string(v.Script)))
 	all := v.collect()
@@ -280,7 +275,7 @@ func (v *view) read(all []*scenarioView) error {
 		if s.Verdict != "" && s.Verdict != passed && inline < mostInline {
 			inline++
 		} else {
-			s.Packed = len(all) > mostInline && s.Verdict != ""
+			s.Packed = len(all) > mostPlain && s.Verdict != ""
 		}
 	}
 	var g errgroup.Group
@@ -342,296 +337,4 @@ func versionOf(stages []*StageView) string {
 		}
 	}
 	return ""
-}
-
-func (v *view) count(all []*scenarioView) {
-	byStage := map[string]*counts{}
-	versions := map[string]bool{}
-	for _, s := range all {
-		for _, st := range s.Stages {
-			c := byStage[st.Stage]
-			if c == nil {
-				c = &counts{Stage: st.Stage}
-				byStage[st.Stage] = c
-			}
-			switch st.Verdict {
-			case passed:
-				c.Passed++
-			case failed:
-				c.Failed++
-			case inconclusive:
-				c.Inconclusive++
-			case notEnded:
-				c.NotEnded++
-			default:
-				c.Unknown++
-			}
-			if st.story.version != "" {
-				versions[st.story.version] = true
-			}
-		}
-	}
-	for _, name := range slices.SortedFunc(maps.Keys(byStage), func(a, b string) int { return cmp.Or(cmp.Compare(rankOf(a), rankOf(b)), cmp.Compare(a, b)) }) {
-		v.Counts = append(v.Counts, *byStage[name])
-	}
-	v.Versions = slices.Sorted(maps.Keys(versions))
-}
-
-// judge says what the run concluded, as far as that is known.
-func (v *view) judge() {
-	f := v.Run.Facts
-	l := v.Lang
-	broken := slices.ContainsFunc(v.Run.Results, func(r *Result) bool { return r.Verdict == failed })
-	switch {
-	case f != nil && !f.Ended.IsZero():
-		v.Status = f.Status
-	case broken:
-		v.Status = 1
-	default:
-		v.Status = 3
-	}
-	switch v.Status {
-	case 0:
-		v.Verdict, v.Because = l.Sprintf("Verified"), []string{l.Sprintf("Every promise was kept.")}
-	case 1:
-		v.Verdict, v.Because = l.Sprintf("Broken"), []string{l.Sprintf("A promise was broken: do not release.")}
-	case 2:
-		v.Verdict, v.Because = l.Sprintf("Wrong input"), []string{l.Sprintf("Mend it and run again.")}
-	default:
-		v.Verdict, v.Because = l.Sprintf("Inconclusive"), []string{l.Sprintf("Nothing may be concluded: do not release on it.")}
-	}
-	switch {
-	case f == nil:
-		v.Because = append(v.Because, l.Sprintf("Whether the run ended is not known."))
-	case f.Ended.IsZero():
-		v.Because = append(v.Because, l.Sprintf("The run did not end: it was killed, or it still goes on."))
-	}
-}
-
-func (v *view) listFailed(all []*scenarioView) {
-	for _, s := range all {
-		for _, st := range s.Stages {
-			if st.Verdict != passed {
-				brief := len(v.Failed) >= mostTold
-				if brief && len(st.Prints) > briefly {
-					n := len(st.Prints) - briefly
-					st.Prints, st.More = st.Prints[n:], st.More+n
-				}
-				v.Failed = append(v.Failed, failure{s, st, brief})
-			}
-		}
-		if len(s.Apart) > 0 {
-			v.Failed = append(v.Failed, failure{Scenario: s})
-		}
-	}
-	// What was broken before what could not be told.
-	slices.SortStableFunc(v.Failed, func(a, b failure) int {
-		verdict := func(f failure) string {
-			if f.StageView == nil {
-				return failed
-			}
-			return f.Verdict
-		}
-		rank := func(s string) int { return slices.Index([]string{failed, inconclusive, notEnded}, s) }
-		return cmp.Compare(rank(verdict(a)), rank(verdict(b)))
-	})
-}
-
-func (v *view) listRollbacks(all []*scenarioView) {
-	for _, s := range all {
-		for _, st := range s.Stages {
-			if st.story.back != nil {
-				v.Rollbacks = append(v.Rollbacks, rollbackView{s, st.Stage, st.story.back})
-			}
-		}
-	}
-}
-
-func (v *view) listRefused(all []*scenarioView) {
-	seen := map[string]bool{}
-	for _, s := range all {
-		for _, st := range s.Stages {
-			for _, c := range st.story.outside {
-				text := c.Call.String()
-				if c.Version != "" {
-					text += " (" + c.Version + ")"
-				}
-				if !seen[text] {
-					seen[text] = true
-					v.Refused = append(v.Refused, text)
-				}
-			}
-		}
-	}
-	if len(v.Refused) == 0 && v.Run.Facts != nil {
-		v.Refused = v.Run.Facts.Outside
-	}
-}
-
-func (v *view) listLedger() {
-	if v.Run.Ledger == nil {
-		return
-	}
-	for _, s := range []standing{{Name: "open", Sign: "✗"}, {Name: "unknown", Sign: "?"}, {Name: "waived", Sign: "–"}, {Name: "harmless", Sign: "✓"}, {Name: "", Sign: "•"}} {
-		for _, d := range v.Run.Ledger.Differences {
-			known := slices.Contains([]string{"open", "unknown", "waived", "harmless"}, d.Standing)
-			if d.Standing == s.Name || s.Name == "" && !known {
-				s.Of = append(s.Of, d)
-			}
-		}
-		if len(s.Of) > 0 {
-			v.Standings = append(v.Standings, s)
-		}
-	}
-}
-
-// listUnverified says what the verdict does not cover, and why.
-func (v *view) listUnverified(all []*scenarioView) {
-	l := v.Lang
-	say := func(format string, args ...any) { v.Unverified = append(v.Unverified, l.Sprintf(format, args...)) }
-	if f := v.Run.Facts; f != nil {
-		for _, u := range f.Unverified {
-			say("%s", l.Text(u))
-		}
-		if f.Skipped > 0 {
-			say("Scenarios left to the simulated stage, as asked: %d. What containers would do is only predicted.", f.Skipped)
-		}
-		if f.LeftOut > 0 {
-			say("Scenarios that push to the team's pipeline and were left out, as asked: %d.", f.LeftOut)
-		}
-		if f.NotCompared != "" {
-			say("%s", l.Text(f.NotCompared))
-		}
-	}
-	not, half := 0, 0
-	for _, s := range all {
-		if len(s.Stages) == 0 {
-			not++
-		}
-		for _, st := range s.Stages {
-			if st.Verdict == notEnded {
-				half++
-			}
-		}
-	}
-	if half > 0 {
-		say("Scenarios that had begun and did not end: %d.", half)
-	}
-	if not > 0 {
-		say("Scenarios of the features without a result: %d. They were not selected, or the run did not come to them.", not)
-	}
-	if v.Run.Ledger != nil {
-		for _, n := range v.Run.Ledger.Notes {
-			say("Not compared with production: %s", l.Text(n))
-		}
-	}
-	for _, n := range v.Run.Missing {
-		say("%s", n.Say(l))
-	}
-	for _, s := range all {
-		for _, st := range s.Stages {
-			for _, n := range st.Notes {
-				say("%s", n.Say(l))
-			}
-		}
-	}
-}
-
-// colours are the escape sequences by which programs colour what they print.
-var colours = regexp.MustCompile("\x1b\\[[0-9;:]*[A-Za-z]")
-
-func (v *view) funcs() template.FuncMap {
-	l := v.Lang
-	return template.FuncMap{
-		"t":     func(format string, args ...any) string { return l.Sprintf(format, args...) },
-		"text":  l.Text,
-		"say":   func(n Note) string { return n.Say(l) },
-		"dur":   func(d time.Duration) string { return duration(l, d) },
-		"clock": func(at, origin time.Duration) string { return clock(at - origin) },
-		"num":   func(n int64) string { return thousands(n) },
-		"nums":  func(n int) string { return thousands(n) },
-		"sign":  sign,
-		"class": class,
-		"word":  func(verdict string) string { return word(l, verdict) },
-		"stage": func(name string) string { return l.Text(name) },
-		"when":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
-		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"short": func(s string) string { return s[:min(len(s), 12)] },
-		"line":  func(s string) string { return cut(colours.ReplaceAllString(s, ""), 600) },
-		"where": func(s string) string { return path.Base(s) },
-		"href":  func(s string) string { return (&url.URL{Path: s}).String() },
-		"percent": func(m check.Measures) string {
-			p := m.FailedShare()
-			if p > 0 && p < 0.05 {
-				return "<0.1 %"
-			}
-			return fmt.Sprintf("%.1f %%", p)
-		},
-		"lower":   strings.ToLower,
-		"join":    strings.Join,
-		"heading": func(rule string) int { return map[bool]int{true: 4, false: 5}[rule == ""] },
-		"add":     func(a, b int) int { return a + b },
-	}
-}
-
-func duration(l lang.Lang, d time.Duration) string {
-	if d < time.Second {
-		return l.Sprintf("%d ms", max(d, 0).Milliseconds())
-	}
-	return live.Duration(l, d)
-}
-
-// clock is a time as the timeline's axis has it.
-func clock(d time.Duration) string {
-	sign := ""
-	if d < 0 {
-		sign, d = "−", -d
-	}
-	s := int64(d.Round(time.Second) / time.Second)
-	if s == 0 {
-		sign = ""
-	}
-	if s >= 3600 {
-		return fmt.Sprintf("%s%d:%02d:%02d", sign, s/3600, s/60%60, s%60)
-	}
-	return fmt.Sprintf("%s%d:%02d", sign, s/60, s%60)
-}
-
-func sign(verdict string) string {
-	switch verdict {
-	case passed:
-		return "✓"
-	case failed:
-		return "✗"
-	case inconclusive:
-		return "?"
-	case notEnded:
-		return "…"
-	case "":
-		return "–"
-	}
-	return "•"
-}
-
-// class is the verdict as a word of the style sheet's.
-func class(verdict string) string {
-	switch verdict {
-	case passed, failed, inconclusive:
-		return verdict
-	case notEnded:
-		return "half"
-	case "":
-		return "none"
-	}
-	return "inconclusive"
-}
-
-func word(l lang.Lang, verdict string) string {
-	switch verdict {
-	case notEnded:
-		return l.Sprintf("did not end")
-	case "":
-		return l.Sprintf("not rehearsed")
-	}
-	return l.Text(verdict)
 }

@@ -38,10 +38,7 @@ func (s *Store) Past(stage, feature, scenario string, n int) ([]Past, error) {
 
 // PastBefore is the Past of the runs that began before a time.
 func (s *Store) PastBefore(before time.Time, stage, feature, scenario string, n int) ([]Past, error) {
-	rows, err := s.db.Query(`
-		SELECT began, commit_id, dirty, version, seed, pace, released, verdict, detect, restore, requests, failed, step, why, wall
-		FROM results JOIN runs ON runs.id = run
-		WHERE stage = ? AND feature = ? AND scenario = ? AND began < ? ORDER BY run DESC, results.id DESC LIMIT ?`, stage, feature, scenario, before.UnixMilli(), n)
+	rows, err := s.db.Query(pastSQL, stage, feature, scenario, before.UnixMilli(), n)
 	if err != nil {
 		return nil, refuse(s.file, err)
 	}
@@ -71,11 +68,7 @@ type Line struct {
 // Lines is every scenario of which something is kept, in the order of their files in the
 // newest runs.
 func (s *Store) Lines() ([]Line, error) {
-	rows, err := s.db.Query(`
-		WITH newest AS (SELECT stage, max(run) AS run FROM results JOIN runs ON runs.id = run WHERE NOT part AND status IN (0, 1) GROUP BY stage)
-		SELECT stage, feature, scenario, place, run < coalesce((SELECT newest.run FROM newest WHERE newest.stage = lines.stage), 0)
-		FROM (SELECT stage, feature, scenario, place, run, max(id) AS last FROM results GROUP BY stage, feature, scenario) AS lines -- place and run are of the last
-		ORDER BY last`)
+	rows, err := s.db.Query(linesSQL)
 	if err != nil {
 		return nil, refuse(s.file, err)
 	}
@@ -116,13 +109,7 @@ func (s *Store) Runs(ctx context.Context, n int) ([]Summary, error) {
 	if n <= 0 {
 		n = -1
 	}
-	rows, err := s.db.QueryContext(ctx, `
-		SELECT id, began, ended, status, service, stages, part, seed, pace, version, commit_id, committed, dirty,
-			(SELECT count(*) FROM results WHERE run = runs.id AND verdict = 'passed'),
-			(SELECT count(*) FROM results WHERE run = runs.id AND verdict = 'failed'),
-			(SELECT count(*) FROM results WHERE run = runs.id AND verdict = 'inconclusive'),
-			(SELECT coalesce(group_concat(stage || ' ' || detect || ' ' || restore, char(10)), '') FROM results WHERE run = runs.id AND (detect >= 0 OR restore >= 0))
-		FROM runs ORDER BY id DESC LIMIT ?`, n)
+	rows, err := s.db.QueryContext(ctx, runsSQL, n)
 	if err != nil {
 		return nil, refuse(s.file, err)
 	}
@@ -206,14 +193,7 @@ func (f Flaky) GreenAfterRed() bool { return f.Verdicts[len(f.Verdicts)-1] == "p
 // Flaky is every scenario that came out differently at the same commit, the one that
 // did so last first.
 func (s *Store) Flaky(ctx context.Context) ([]Flaky, error) {
-	rows, err := s.db.QueryContext(ctx, `
-		SELECT stage, feature, scenario, commit_id, version, seed, pace, count(*),
-			count(*) FILTER (WHERE verdict = 'failed'), count(*) FILTER (WHERE verdict = 'inconclusive'),
-			group_concat(verdict, ' ' ORDER BY run, results.id)
-		FROM results JOIN runs ON runs.id = run
-		WHERE commit_id <> '' AND NOT dirty AND coalesce(status, 0) <> 2
-		GROUP BY stage, feature, scenario, commit_id, version, seed, pace HAVING count(DISTINCT verdict) > 1
-		ORDER BY max(run) DESC, stage, feature, scenario`)
+	rows, err := s.db.QueryContext(ctx, flakySQL)
 	if err != nil {
 		return nil, refuse(s.file, err)
 	}

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	_ "embed"
+
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
@@ -28,6 +30,24 @@ const schema = 1
 
 // application marks an SQLite file as ours (application_id): "RhPR".
 const application = 0x52685052
+
+// What is asked of SQLite, each in a file of its own.
+var (
+	//go:embed sql/schema.sql
+	schemaSQL string
+	//go:embed sql/add_run.sql
+	addRunSQL string
+	//go:embed sql/add_result.sql
+	addResultSQL string
+	//go:embed sql/past.sql
+	pastSQL string
+	//go:embed sql/lines.sql
+	linesSQL string
+	//go:embed sql/runs.sql
+	runsSQL string
+	//go:embed sql/flaky.sql
+	flakySQL string
+)
 
 // A Store is the past runs of one project, in one SQLite file. Several processes may
 // write to it at the same time. It is safe for concurrent use.
@@ -200,30 +220,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		if version == schema {
 			return nil
 		}
-		_, err := tx.Exec(fmt.Sprintf(`
-			CREATE TABLE runs (
-				id INTEGER PRIMARY KEY AUTOINCREMENT,
-				began INTEGER NOT NULL,  -- milliseconds since 1970, as all times
-				ended INTEGER, status INTEGER, -- NULL: it goes on, or was killed
-				service TEXT NOT NULL, stages TEXT NOT NULL, part INTEGER NOT NULL,
-				seed TEXT NOT NULL, pace REAL NOT NULL, version TEXT NOT NULL,
-				commit_id TEXT NOT NULL, committed INTEGER, dirty INTEGER NOT NULL
-			) STRICT;
-			CREATE TABLE results (
-				id INTEGER PRIMARY KEY,
-				run INTEGER NOT NULL REFERENCES runs (id),
-				stage TEXT NOT NULL, feature TEXT NOT NULL, scenario TEXT NOT NULL, place TEXT NOT NULL,
-				verdict TEXT NOT NULL,
-				released TEXT NOT NULL,    -- the version
-				detect INTEGER NOT NULL, restore INTEGER NOT NULL, -- nanoseconds of release time; -1: not
-				requests INTEGER NOT NULL, failed INTEGER NOT NULL,
-				step TEXT NOT NULL, why TEXT NOT NULL, -- of the first step that did not pass
-				wall INTEGER NOT NULL      -- nanoseconds
-			) STRICT;
-			CREATE INDEX results_of_run ON results (run);
-			CREATE INDEX results_of_scenario ON results (stage, feature, scenario, run);
-			PRAGMA application_id = %d;
-			PRAGMA user_version = %d`, application, schema))
+		_, err := tx.Exec(schemaSQL + fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", application, schema))
 		return err
 	})
 }
@@ -284,7 +281,7 @@ func (s *Store) Record(ctx context.Context, r *Run, keep int) (*Recording, error
 		committed = r.Committed.UnixMilli()
 	}
 	return rec, s.change(ctx, func(tx *sql.Tx) error {
-		added, err := tx.Exec(`INSERT INTO runs (began, service, stages, part, seed, pace, version, commit_id, committed, dirty) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		added, err := tx.Exec(addRunSQL,
 			r.Began.UnixMilli(), r.Service, strings.Join(r.Stages, " "), r.Part, fmt.Sprint(r.Seed), r.Pace, r.Version, r.Commit, committed, r.Dirty)
 		if err != nil {
 			return err
@@ -305,7 +302,7 @@ func (s *Store) Record(ctx context.Context, r *Run, keep int) (*Recording, error
 // Add keeps a result.
 func (r *Recording) Add(ctx context.Context, res Result) {
 	r.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.Exec(`INSERT INTO results (run, stage, feature, scenario, place, verdict, released, detect, restore, requests, failed, step, why, wall) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		_, err := tx.Exec(addResultSQL,
 			r.id, res.Stage, res.Feature, res.Scenario, res.Place, res.Verdict, res.Released, res.Detect, res.Restore, res.Requests, res.Failed, res.Step, res.Why, res.Wall)
 		return err
 	})

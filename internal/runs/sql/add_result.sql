@@ -1,0 +1,2 @@
+INSERT INTO results (run, stage, feature, scenario, place, verdict, released, detect, restore, requests, failed, step, why, wall)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
