@@ -82,7 +82,7 @@ func surveyEngine(e *Engine) EngineFinding {
 	if e.Local {
 		where = "on this machine; containers can be dialled directly"
 	}
-	return EngineFinding{What: "Docker engine", Detail: fmt.Sprintf("%s, API %s, at %s, %s; %s, %d CPUs, %.1f GB",
+	return EngineFinding{What: "Docker engine", Detail: fmt.Sprintf("%s, API %s, at %s (%s); %s, %d CPUs, %.1f GB",
 		e.Version, e.API, e.Host, where, e.System, e.CPUs, float64(e.Memory)/1e9)}
 }
 
