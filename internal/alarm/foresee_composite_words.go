@@ -90,51 +90,55 @@ func (o *Outlook) quietChildren(t *telling, c *CompiledComposite) {
 }
 
 // Words is the rule as people say it.
-func (r *Rule) Words() string { return r.root.words(0) }
+func (r *Rule) Words() string { return r.Say(fmt.Sprintf) }
+
+// Say is the rule as people say it, in the words that say makes of English formats.
+func (r *Rule) Say(say func(format string, args ...any) string) string { return r.root.words(0, say) }
 
 // words writes a condition, in parentheses where it binds less tightly than is
 // asked for.
-func (c *condition) words(least int) string {
-	text := c.bare()
+func (c *condition) words(least int, say func(string, ...any) string) string {
+	text := c.bare(say)
 	if c.binds() < least {
 		return "(" + text + ")"
 	}
 	return text
 }
 
-func (c *condition) bare() string {
-	list := func(word string) string {
+func (c *condition) bare(say func(string, ...any) string) string {
+	list := func(both string) string {
 		var all []string
 		for _, arg := range c.args {
-			all = append(all, arg.words(c.binds()+1))
+			all = append(all, arg.words(c.binds()+1, say))
 		}
-		return strings.Join(all, word)
+		return strings.Join(all, both)
 	}
 	switch c.op {
 	case ruleTrue:
-		return "always"
+		return say("always")
 	case ruleFalse:
-		return "never"
+		return say("never")
 	case ruleIs:
-		return fmt.Sprintf("%s is in %s", c.alarms[0], c.state)
+		return say("%s is in %s", c.alarms[0], c.state.String())
 	case ruleAtLeast:
-		not, many := "", fmt.Sprint(c.least)
-		if c.not {
-			not = "not "
-		}
+		many := fmt.Sprint(c.least)
 		if c.share {
 			many += "%"
 		}
-		return fmt.Sprintf("at least %s of these are %sin %s: %s", many, not, c.state, strings.Join(c.alarms, ", "))
+		names := strings.Join(c.alarms, ", ")
+		if c.not {
+			return say("at least %s of these are not in %s: %s", many, c.state.String(), names)
+		}
+		return say("at least %s of these are in %s: %s", many, c.state.String(), names)
 	case ruleNot:
 		if arg := c.args[0]; arg.op == ruleIs {
-			return fmt.Sprintf("%s is not in %s", arg.alarms[0], arg.state)
+			return say("%s is not in %s", arg.alarms[0], arg.state.String())
 		}
-		return "it is not so that " + c.args[0].words(bindsNot)
+		return say("it is not so that %s", c.args[0].words(bindsNot, say))
 	case ruleAnd:
-		return list(" and ")
+		return list(say(" and "))
 	case ruleOr:
-		return list(" or ")
+		return list(say(" or "))
 	}
 	panic(fmt.Sprintf("alarm: unknown part of a rule %d", c.op))
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"image/color"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -73,16 +72,16 @@ func plain(s string, cols int) (cut string) { return cutTo(lang.Clean(s), cols) 
 // A canvas draws with y from the top, in whole units.
 type canvas struct {
 	*vgsvg.Canvas
-	height vg.Length
-	face   font.Face
+	width, height vg.Length
+	face          font.Face
 }
 
 // width of every timeline and plan. Their height is as it comes.
 const width = 600
 
-func newCanvas(height float64) (*canvas, draw.Canvas) {
-	c := &canvas{vgsvg.New(width, vg.Length(height)), vg.Length(height), font.DefaultCache.Lookup(font.Font{Typeface: "Liberation", Variant: "Sans"}, 10)}
-	return c, draw.NewCanvas(c, width, vg.Length(height))
+func newCanvas(width, height float64) (*canvas, draw.Canvas) {
+	c := &canvas{vgsvg.New(vg.Length(width), vg.Length(height)), vg.Length(width), vg.Length(height), font.DefaultCache.Lookup(font.Font{Typeface: "Liberation", Variant: "Sans"}, 10)}
+	return c, draw.NewCanvas(c, vg.Length(width), vg.Length(height))
 }
 
 // whole rounds to units, and turns y around: vgsvg turns it around for everything, which
@@ -141,41 +140,70 @@ func (c *canvas) box(i ink, filled bool, x0, y0, x1, y1 float64) {
 	c.path(i, false, x0, y0, x1, y0, x1, y1, x0, y1, x0, y0)
 }
 
-var (
-	styles = regexp.MustCompile(`\s*style="[^"]*#([0-9A-F]{2})([0-9A-F]{2})[0-9A-F]{2}[^"]*"`)
-	paths  = regexp.MustCompile(`d="([^"]*)"`)
-)
+// tall is how tall a canvas is until it is known how far it is drawn: y is from the top,
+// so that the rest is cut off.
+const tall = 100_000
 
-// svg is the drawing as part of a page: an svg element with a name and a description,
-// whose colours are classes and whose paths are short.
-func (c *canvas) svg(title, description string) (string, error) {
+// svg is the drawing down to height as part of a page: an svg element with a name and a
+// description, whose colours are classes and whose paths are short. What was drawn on the
+// canvases behind comes first.
+func (c *canvas) svg(class, title, description string, height float64, behind ...*canvas) (string, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg class="%s" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img"><title>%s</title><desc>%s</desc>`,
+		class, int(c.width), int(height), escape(title), escape(description))
+	for _, c := range append(behind, c) {
+		if err := c.body(&b); err != nil {
+			return "", err
+		}
+	}
+	b.WriteString("</svg>")
+	return b.String(), nil
+}
+
+// body writes the elements of a drawing. vgsvg writes one in a line or two, with what
+// says how it looks in its last attribute, style, and turns all of it around.
+func (c *canvas) body(out *strings.Builder) error {
 	var b bytes.Buffer
 	if _, err := c.WriteTo(&b); err != nil {
-		return "", err
+		return err
 	}
-	_, body, ok := strings.Cut(b.String(), "<g transform=") // which turns y around
-	body, ok2 := strings.CutSuffix(body, "</g>\n</svg>\n")
-	_, body, ok3 := strings.Cut(body, ">\n")
+	_, body, ok := strings.Cut(b.String(), "<g transform=")
+	_, body, ok2 := strings.Cut(body, ">\n")
+	body, ok3 := strings.CutSuffix(body, "</g>\n</svg>\n")
 	if !ok || !ok2 || !ok3 {
-		return "", fmt.Errorf("this is not how gonum/plot writes SVG: %.80q", b.String())
+		return fmt.Errorf("this is not how gonum/plot writes SVG: %.80q", b.String())
 	}
-	body = strings.ReplaceAll(body, ` transform="scale(1, -1)"`, "")
-	body = styles.ReplaceAllStringFunc(body, func(s string) string {
-		m := styles.FindStringSubmatch(s)
-		i, _ := strconv.ParseUint(m[1], 16, 8)
-		if int(i) >= len(classes) {
-			return ""
+	body = strings.NewReplacer(` transform="scale(1, -1)"`, "", "\n\t", " ", "\n", "", " />", "/>").Replace(body)
+	for {
+		before, rest, styled := strings.Cut(body, ` style="`)
+		before, path, drawn := strings.Cut(before, ` d="`)
+		out.WriteString(before)
+		if drawn {
+			d, after, _ := strings.Cut(path, `"`)
+			fmt.Fprintf(out, ` d="%s"%s`, shortPath(d), after)
 		}
-		class := classes[i]
-		class += map[string]string{"01": " e", "02": " c"}[m[2]]
-		if class = strings.TrimSpace(class); class == "" {
-			return ""
+		if !styled {
+			return nil
 		}
-		return ` class="` + class + `"`
-	})
-	body = paths.ReplaceAllStringFunc(body, func(s string) string { return `d="` + shortPath(s[3:len(s)-1]) + `"` })
-	return fmt.Sprintf(`<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img"><title>%s</title><desc>%s</desc>%s</svg>`,
-		width, int(c.height), escape(title), escape(description), strings.NewReplacer("\n", "", " />", "/>").Replace(body)), nil
+		style, rest, _ := strings.Cut(rest, `"`)
+		if class := classOf(style); class != "" {
+			fmt.Fprintf(out, ` class="%s"`, class)
+		}
+		body = rest
+	}
+}
+
+// classOf is the classes of a style, which are in its colour.
+func classOf(style string) string {
+	_, rgb, ok := strings.Cut(style, "#")
+	if !ok || len(rgb) < 4 {
+		return ""
+	}
+	i, err := strconv.ParseUint(rgb[:2], 16, 8)
+	if err != nil || int(i) >= len(classes) {
+		return ""
+	}
+	return strings.TrimSpace(classes[i] + map[string]string{"01": " e", "02": " c"}[rgb[2:4]])
 }
 
 // shortPath writes "M1,2L1,9L5,9L7,9Z" as "M1 2V9H7Z": points that are in one line with

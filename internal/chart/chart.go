@@ -17,6 +17,7 @@
 package chart
 
 import (
+	_ "embed"
 	"fmt"
 	"html"
 	"math"
@@ -38,24 +39,14 @@ type Options struct {
 // CSS is the rules of the classes in every chart, for the page's style element.
 // Letters are 13 of the chart's 600 units wide, and 17 on a narrow screen: 10 px on one
 // of 390 px.
-const CSS = `.chart{--new:var(--chart-new,#2a6f97);--bad:var(--chart-bad,#b3261e);--good:var(--chart-good,#2e6b3a);display:block;width:100%;max-width:760px;height:auto;color:inherit;font-family:inherit}
-@media (prefers-color-scheme:dark){.chart{--new:var(--chart-new,#7cc0e8);--bad:var(--chart-bad,#ff9b8f);--good:var(--chart-good,#8fd19e)}}
-.chart path{fill:none;stroke:currentColor;stroke-width:1.3;stroke-linejoin:round}
-.chart text{font-size:13px;fill:currentColor;stroke:var(--chart-paper,Canvas);stroke-width:4px;stroke-linejoin:round;paint-order:stroke}
-@media screen and (max-width:560px){.chart text{font-size:17px}}
-.chart .q{fill-opacity:.75}.chart .e{text-anchor:end}.chart .c{text-anchor:middle}.chart .b{font-weight:600}
-.chart .a{stroke-width:1;opacity:.3}.chart .d{stroke-dasharray:5 3}.chart .o{stroke-dasharray:1 4}
-.chart .w{stroke-width:2.2}.chart .u{stroke-width:1;opacity:.8}
-.chart .v{stroke-width:1;opacity:.55}
-.chart .n{stroke:var(--new)}.chart .x{stroke:var(--bad)}.chart .g{stroke:var(--good)}
-.chart .f{fill:currentColor;stroke:none}.chart .fn{fill:var(--new);stroke:none}.chart .fx{fill:var(--bad);stroke:none}.chart .fg{fill:var(--good);stroke:none}
-.chart .k{fill:currentColor;stroke:none;opacity:.06}.chart .k1{fill:currentColor;stroke:none;opacity:.16}.chart .kn{fill:var(--new);stroke:none;opacity:.22}.chart .kx{fill:var(--bad);stroke:none;opacity:.2}
-`
+//
+//go:embed chart.css
+var CSS string
 
 // File is a chart as a file that stands alone, light or dark as its reader likes.
 func File(svg string) string {
-	rules := "<style>:root{font-family:system-ui,sans-serif;color-scheme:light dark;color:#222;background:#fff}" +
-		"@media (prefers-color-scheme:dark){:root{color:#ddd;background:#181818}}\n" + CSS + "</style>"
+	const root = ":root{font-family:system-ui,sans-serif;color-scheme:light dark;color:light-dark(#222,#ddd);background:light-dark(#fff,#181818)}\n"
+	rules := "<style>" + root + CSS + "</style>"
 	if at := strings.Index(svg, ">"); at > 0 {
 		return svg[:at+1] + rules + svg[at+1:] + "\n"
 	}

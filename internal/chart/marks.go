@@ -21,23 +21,28 @@ type label struct {
 // rows puts texts beside their marks, into the first row in which there is room.
 type rows struct{ taken []float64 } // to where each row is taken
 
-// at is the row and the anchor of a text at x; its left end must be after what is there.
-func (r *rows) at(x float64, s string, most int) (row int, anchor uint8, ok bool) {
-	from, to := x+8, x+8+wide(s)
-	anchor = start
-	if to > width {
-		from, to, anchor = x-8-wide(s), x+8, end
-	}
-	for row = range most {
-		if row == len(r.taken) {
-			r.taken = append(r.taken, 0)
+// at is the row and the anchor of the first of some texts that has room at x, of which
+// each may be shorter than the one before; ok is false where none has in so many rows.
+func (r *rows) at(x float64, most int, texts ...string) (s string, row int, anchor uint8, ok bool) {
+	for _, s := range texts {
+		from, to, anchor := x+8, x+8+wide(s), uint8(start)
+		if to > width {
+			from, to, anchor = x-8-wide(s), x+8, end
 		}
-		if from >= r.taken[row] {
-			r.taken[row] = to + 6
-			return row, anchor, true
+		if from < 0 {
+			continue
+		}
+		for row := range most {
+			if row == len(r.taken) {
+				r.taken = append(r.taken, 0)
+			}
+			if from >= r.taken[row] {
+				r.taken[row] = to + 6
+				return s, row, anchor, true
+			}
 		}
 	}
-	return 0, anchor, false
+	return "", 0, start, false
 }
 
 func beside(x float64, anchor uint8) float64 {
@@ -73,18 +78,20 @@ func (t *timeline) momentLabels() {
 		case restored:
 			s = l.Sprintf("restored after %s", since)
 		}
+		full := s
 		switch p, predicted := t.predicted.moments[m]; {
 		case tr == t.predicted && t.main != t.predicted:
-			s = l.Sprintf("predicted only: %s", s)
+			full = l.Sprintf("predicted only: %s", s)
+			s = full
 		case predicted && t.main != t.predicted && m != exposed:
-			s = l.Sprintf("%s (predicted %s)", s, clockText(p-t.predicted.moments[exposed]))
+			full = l.Sprintf("%s (predicted %s)", s, clockText(p-t.predicted.moments[exposed]))
 		case t.main != t.predicted && !t.predicted.empty() && !predicted:
-			s = l.Sprintf("%s (not predicted)", s)
+			full = l.Sprintf("%s (not predicted)", s)
 		}
-		row, anchor, _ := r.at(t.x(at), s, 9)
+		told, row, anchor, _ := r.at(t.x(at), int(restored)+1, full, s)
 		y := top + float64(row)*rowHeight
 		t.glyph(m, t.x(at), y+9, tr == t.predicted)
-		t.c.write(bold, anchor, beside(t.x(at), anchor), y+14, s)
+		t.c.write(bold, anchor, beside(t.x(at), anchor), y+14, told)
 	}
 	if n := len(r.taken); n > 0 {
 		t.y = top + float64(n)*rowHeight + 2
@@ -108,13 +115,13 @@ func (t *timeline) glyph(m moment, x, y float64, hollow bool) {
 }
 
 // momentLines go through all panels, behind what they have.
-func (t *timeline) momentLines() {
+func (t *timeline) momentLines(behind *canvas) {
 	const foot = 42 // the times below the axis
 
 	t.both(func(tr *track, predicted bool) {
 		for _, m := range []moment{exposed, detected, restored} {
 			if at, ok := tr.moments[m]; ok {
-				t.c.path(pick(predicted, predictedMark, measuredMark), false, t.x(at), t.y, t.x(at), max(t.bottom-foot, t.y))
+				behind.path(pick(predicted, predictedMark, measuredMark), false, t.x(at), t.top, t.x(at), t.y-foot)
 			}
 		}
 	})
@@ -134,7 +141,7 @@ func (t *timeline) step(m mark) string {
 		return l.Sprintf("back")
 	case release.Over:
 		how, _, _ := strings.Cut(m.text, ":")
-		return l.Sprintf(how)
+		return l.Text(how)
 	case release.NoPhase:
 	}
 	return ""
@@ -163,8 +170,8 @@ func (t *timeline) planLane() {
 			continue
 		}
 		x := t.x(s.at)
-		if row, anchor, ok := r.at(x-4, word, most); ok {
-			all = append(all, placed{label{x: beside(x-4, anchor), y: t.y + float64(row)*rowHeight + 13, text: word}, anchor})
+		if s, row, anchor, ok := r.at(x-4, most, word); ok {
+			all = append(all, placed{label{x: beside(x-4, anchor), y: t.y + float64(row)*rowHeight + 13, text: s}, anchor})
 		}
 	}
 	line := t.y + float64(len(r.taken))*rowHeight + 4
@@ -187,8 +194,11 @@ func (t *timeline) planLane() {
 }
 
 // failureText is a failure in a few words, as its kind says it.
-func failureText(f stage.Failure) string {
-	s := string(f.Kind)
+func failureText(l lang.Lang, f stage.Failure) string {
+	s := l.Text(string(f.Kind))
+	if f.Kind == stage.Errors { // "errors" alone is the share of them
+		s = l.Sprintf("error answers")
+	}
 	for _, what := range []string{f.Version, f.Dependency, f.Variable, f.Zone} {
 		if what != "" {
 			s += " " + what
@@ -223,7 +233,7 @@ func (t *timeline) failureLanes() {
 		if f.landed {
 			t.c.box(shadeBad, true, t.x(f.present), t.y-14, max(to, t.x(f.present)+1), t.y)
 		}
-		name := t.o.Lang.Text(failureText(f.failure))
+		name := failureText(t.o.Lang, f.failure)
 		x, anchor := from+6, uint8(start)
 		if x+wide(name) > width {
 			x, anchor = to-6, end
@@ -248,7 +258,7 @@ func wentOff(l lang.Lang, states []stateAt) (when []string) {
 		if s.state != alarm.InAlarm || i > 0 && states[i-1].state == alarm.InAlarm {
 			continue
 		}
-		text := l.Sprintf("from %s", clockText(s.at))
+		text := l.Sprintf("from %s on", clockText(s.at))
 		for _, after := range states[i+1:] {
 			if after.state != alarm.InAlarm {
 				text = clockText(s.at) + "–" + clockText(after.at)

@@ -38,22 +38,21 @@ func Timeline(predicted, measured *stage.History, o Options) (svg string, err er
 		t.main = t.predicted
 	}
 	if t.main.empty() {
-		c, _ := newCanvas(30)
+		const height = 30
+		c, _ := newCanvas(width, height)
 		c.write(quiet, start, 0, 18, o.Lang.Sprintf("Nothing was recorded."))
-		return c.svg(title, o.Lang.Sprintf("Nothing was recorded."))
+		return c.svg("chart", title, o.Lang.Sprintf("Nothing was recorded."), height)
 	}
 	t.from, t.to = t.main.from, t.main.to
 	if !t.predicted.empty() {
 		t.from, t.to = min(t.from, t.predicted.from), max(t.to, t.predicted.to)
 	}
 	t.to = max(t.to, t.from+time.Second)
-	const tall = 20000
-	t.c, t.dc = newCanvas(tall) // once to know how tall it gets
+	t.c, t.dc = newCanvas(width, tall)
 	t.draw()
-	t.bottom = t.y
-	t.c, t.dc = newCanvas(t.y)
-	t.draw()
-	return t.c.svg(title, t.describe())
+	behind, _ := newCanvas(width, tall)
+	t.momentLines(behind)
+	return t.c.svg("chart", title, t.describe(), t.y, behind)
 }
 
 // A timeline is drawn from the top to the bottom.
@@ -63,23 +62,31 @@ type timeline struct {
 	from, to                  time.Duration // from where the release began
 	c                         *canvas
 	dc                        draw.Canvas
-	y, bottom                 float64 // how far from the top it is drawn, and will be
+	y                         float64 // how far from the top it is drawn
+	top                       float64 // of the lanes and panels
 }
 
 func (t *timeline) draw() {
 	t.y = 0
 	t.legend()
 	t.momentLabels()
-	t.momentLines()
+	t.top = t.y
 	t.planLane()
 	t.failureLanes()
 	t.sharesPanel()
-	t.linePanel(t.o.Lang.Sprintf("requests per second"), 34, func(r traffic) []float64 { return r.rate }, measuredLine, predictedLine, number)
-	t.failedPanel()
-	t.latencyPanel()
+	if served(t.predicted) || served(t.measured) {
+		t.linePanel(t.o.Lang.Sprintf("requests per second"), 34, func(r traffic) []float64 { return r.rate }, measuredLine, predictedLine, number)
+		t.failedPanel()
+		t.latencyPanel()
+	} else {
+		t.heading(t.o.Lang.Sprintf("No requests were recorded."))
+	}
 	t.alarmLanes()
 	t.timeAxis()
 }
+
+// served says whether there were any requests.
+func served(t *track) bool { return highest(t.traffic.rate) > 0 }
 
 // both calls f for what was predicted and then, over it, for what was measured.
 func (t *timeline) both(f func(tr *track, predicted bool)) {
@@ -218,6 +225,9 @@ func (t *timeline) latencyPanel() {
 // sharesPanel stacks the versions, the newest at the bottom.
 func (t *timeline) sharesPanel() {
 	const height = 52
+	if len(t.main.shares)+len(t.predicted.shares) == 0 {
+		return
+	}
 	t.heading(t.o.Lang.Sprintf("shares of the versions"))
 	var versions []string
 	seen := func(tr *track) {
@@ -235,6 +245,9 @@ func (t *timeline) sharesPanel() {
 	const most = 4 // areas that can be told apart
 	versions = versions[:min(len(versions), most)]
 	shades := []ink{shadeNew, shade, shadeMore, shade}
+	if len(versions) == 1 { // nothing is new
+		shades[0] = shade
+	}
 	var labels []label
 	t.both(func(tr *track, predicted bool) {
 		below := make([]float64, len(tr.shares))
@@ -271,7 +284,7 @@ func (t *timeline) sharesPanel() {
 			}
 			if n < len(versions)-1 || len(versions) == 1 {
 				i := pick(predicted, predictedLine, measuredLine)
-				if n == 0 {
+				if n == 0 && len(versions) > 1 {
 					i = pick(predicted, lineNewPredicted, lineNew)
 				}
 				t.line(top, height, 100, i)
@@ -334,7 +347,7 @@ func (t *timeline) describe() string {
 			say("Measured in containers:")
 		}
 		for _, f := range tr.failures {
-			say("%s from %s to %s.", failureText(f.failure), clockText(f.from), clockText(f.till))
+			say("Failure %s from %s to %s.", failureText(l, f.failure), clockText(f.from), clockText(f.till))
 		}
 		if at, ok := tr.moments[exposed]; ok {
 			say("Users exposed at %s.", clockText(at))
@@ -348,14 +361,18 @@ func (t *timeline) describe() string {
 		if m := tr.figures; m.Requests > 0 {
 			say("%d of %d requests failed.", m.Failed, m.Requests)
 		}
+		var steps []string
 		for _, s := range tr.steps {
 			if w := t.step(s); w != "" {
-				say("%s: %s.", clockText(s.at), w)
+				steps = append(steps, clockText(s.at)+" "+w)
 			}
+		}
+		if len(steps) > 0 {
+			say("Steps of the plan: %s.", strings.Join(steps, l.Sprintf(", ")))
 		}
 		for _, name := range slices.Sorted(maps.Keys(tr.alarms)) {
 			if went := wentOff(l, tr.alarms[name]); len(went) > 0 {
-				say("%s in ALARM %s.", name, strings.Join(went, ", "))
+				say("Alarm %s in ALARM %s.", name, strings.Join(went, ", "))
 			}
 		}
 	})

@@ -40,9 +40,9 @@ func golden(t *testing.T, name, svg string) {
 
 var failing = stage.Failure{Kind: stage.Errors, Version: "v2", Share: 50}
 
-// a release of v2 whose half fails, noticed after some periods of a minute, with
+// badRelease is one of v2 whose half fails, noticed after some periods of a minute, with
 // warm minutes before it.
-func release(warm, detect time.Duration) []stage.Event {
+func badRelease(warm, detect time.Duration) []stage.Event {
 	begin := warm
 	var events []stage.Event
 	add := func(at time.Duration, e stage.Event) {
@@ -123,11 +123,11 @@ func wellFormed(t require.TestingT, svg string) {
 	for _, wrong := range []string{" id=", "style=", "<style", "#0", "NaN", "Inf", "font-family", "<g", "%!"} {
 		require.NotContains(t, svg, wrong)
 	}
-	require.Regexp(t, `^<svg class="chart"[^>]* viewBox="0 0 600 \d+" role="img"><title>[^<]+</title><desc>[^<]+</desc>`, svg)
+	require.Regexp(t, `^<svg class="chart( runs)?"[^>]* viewBox="0 0 (600|240) \d+" role="img"><title>[^<]+</title><desc>[^<]+</desc>`, svg)
 }
 
 func TestTimelines(t *testing.T) {
-	predicted, measured := release(2*time.Minute, 170*time.Second), release(time.Minute, 200*time.Second)
+	predicted, measured := badRelease(2*time.Minute, 170*time.Second), badRelease(time.Minute, 200*time.Second)
 	for name, c := range map[string]struct {
 		predicted, measured *stage.History
 		lang                lang.Lang
@@ -146,7 +146,7 @@ func TestTimelines(t *testing.T) {
 }
 
 func TestBothReleasesBeginAtTheSamePlace(t *testing.T) {
-	svg := timeline(t, history(release(5*time.Minute, 170*time.Second)...), history(release(time.Minute, 200*time.Second)...), chart.Options{})
+	svg := timeline(t, history(badRelease(5*time.Minute, 170*time.Second)...), history(badRelease(time.Minute, 200*time.Second)...), chart.Options{})
 	assert.Contains(t, svg, "detected after 3:20 (predicted 2:50)")
 	// The plot is from 68 to 532, a minute before the release to 5:30 after it began.
 	x := func(at time.Duration) int {
@@ -222,7 +222,7 @@ func TestABusyTimelineStaysSmall(t *testing.T) {
 }
 
 func TestWhatPeopleWroteIsEscaped(t *testing.T) {
-	events := release(time.Minute, 2*time.Minute)
+	events := badRelease(time.Minute, 2*time.Minute)
 	bad := `<script>alert("1")</script>` + "\x00\x1b[31m\xff"
 	for i := range events {
 		if a := events[i].Alarm; a != nil {
@@ -235,8 +235,8 @@ func TestWhatPeopleWroteIsEscaped(t *testing.T) {
 }
 
 func TestEveryAlarmIsToldInWords(t *testing.T) {
-	svg := timeline(t, nil, history(release(time.Minute, 2*time.Minute)...), chart.Options{})
-	for _, words := range []string{">errors<", ">ALARM from 2:10<", ">memory<", ">OK<"} {
+	svg := timeline(t, nil, history(badRelease(time.Minute, 2*time.Minute)...), chart.Options{})
+	for _, words := range []string{">errors<", ">ALARM from 2:10 on<", ">memory<", ">OK<"} {
 		assert.Contains(t, svg, words)
 	}
 }
@@ -257,7 +257,7 @@ func TestNoHistoryPanics(t *testing.T) {
 			e.Traffic = &stage.Traffic{From: at(t, "from"), To: at(t, "to"), Requests: times.Draw(t, "requests"), Failed: times.Draw(t, "failed"), P50: at(t, "p50"), P99: at(t, "p99")}
 		}
 		if e.Kind == stage.Changed || rapid.Bool().Draw(t, "alarm") { // History itself wants one
-			e.Alarm = &stage.AlarmChange{Name: rapid.String().Draw(t, "name"), To: alarm.State(rapid.Uint8Range(0, 4).Draw(t, "state"))}
+			e.Alarm = &stage.AlarmChange{Name: rapid.SampledFrom([]string{"", "a", "<&>", "\x00\xff版"}).Draw(t, "name"), To: alarm.State(rapid.Uint8Range(0, 4).Draw(t, "state"))}
 		}
 		return e
 	})
@@ -269,4 +269,13 @@ func TestNoHistoryPanics(t *testing.T) {
 		require.NoError(t, err)
 		wellFormed(t, svg)
 	})
+}
+
+func BenchmarkTimeline(b *testing.B) {
+	predicted, measured := history(badRelease(2*time.Minute, 170*time.Second)...), history(badRelease(time.Minute, 200*time.Second)...)
+	for b.Loop() {
+		if _, err := chart.Timeline(predicted, measured, chart.Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

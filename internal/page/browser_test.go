@@ -147,3 +147,66 @@ const faintText = `(() => {
 	}
 	return out;
 })()`
+
+// wait is until the page says that the script is true.
+func wait(script string) chromedp.Action[chromedp.Void] {
+	return chromedp.Poll[chromedp.Void](script, chromedp.WithPollingTimeout(time.Minute))
+}
+
+// What is packed is drawn when its scenario is opened, by the keyboard, by a link, or all at once.
+func TestAPackedTimelineIsDrawnWhenItsScenarioIsOpened(t *testing.T) {
+	ctx, said := browser(t)
+	file := written(t, largeRun(t, func(i int) string { return map[bool]string{true: "failed", false: "passed"}[i == 7] }), lang.English)
+	require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(1000, 1000), chromedp.Navigate("file://"+file)))
+	drawn := `document.querySelectorAll(".pictures svg").length`
+	assert.Equal(t, 1, of(ctx, t, chromedp.Evaluate[int](drawn)), "what failed is there without a script")
+	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys("#s5 > summary", "\r"), wait(`!!document.querySelector("#s5 .pictures svg")`)))
+	assert.Contains(t, of(ctx, t, chromedp.Evaluate[string](`document.querySelector("#s5 .pictures").textContent`)), "errors, 5 % of requests", "it is the scenario's own")
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("file://"+file+"#s777"), wait(`!!document.querySelector("#s777[open] .pictures svg")`)))
+	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys("#find", "region 31"), wait(`document.getElementById("found").textContent === "20 scenarios"`)))
+	assert.Equal(t, 20, of(ctx, t, chromedp.Evaluate[int](`[...document.querySelectorAll(".scenario")].filter(e => e.checkVisibility()).length`)))
+	require.NoError(t, chromedp.Do(ctx, chromedp.Click("#all"), wait(`document.querySelectorAll(".scenario:not([hidden]) .pictures svg").length === 20`)))
+	of(ctx, t, chromedp.Evaluate[bool](`(() => { find.value = ""; show.value = "failed"; return show.dispatchEvent(new Event("change")); })()`))
+	assert.Equal(t, "1 scenarios", of(ctx, t, chromedp.Evaluate[string](`document.getElementById("found").textContent`)))
+	lines, asked := said.all()
+	assert.Empty(t, lines)
+	assert.Empty(t, asked)
+}
+
+// Names and logs that would break a page, on a narrow one.
+func TestWhateverANameHoldsFitsThePage(t *testing.T) {
+	ctx, said := browser(t)
+	file := written(t, nastyRun(t), lang.English)
+	for _, width := range []int64{390, 1440} {
+		require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(width, 1000), chromedp.Navigate("file://"+file)))
+		of(ctx, t, chromedp.Evaluate[bool](`(() => { for (const d of document.querySelectorAll("details")) d.open = true; return true; })()`))
+		assert.Empty(t, of(ctx, t, chromedp.Evaluate[[]string](wider)), width)
+	}
+	lines, asked := said.all()
+	assert.Empty(t, lines)
+	assert.Empty(t, asked)
+}
+
+// Without a script everything is there but what is packed, and the page says so of that.
+func TestThePageNeedsNoScript(t *testing.T) {
+	ctx, _ := browser(t)
+	_, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	require.NoError(t, err)
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("file://"+written(t, mixedRun(t), lang.English))))
+	assert.Contains(t, of(ctx, t, chromedp.Text("body")), "A promise was broken: do not release.")
+	require.NoError(t, chromedp.Do(ctx, chromedp.Click("#s6 > summary")))
+	assert.Contains(t, of(ctx, t, chromedp.Text("#s6")), "The timeline in words")
+}
+
+// A report of a thousand scenarios, from opening it until it is shown: the goal is two
+// seconds.
+func BenchmarkOpeningAThousandScenarios(b *testing.B) {
+	ctx, _ := browser(b)
+	file := written(b, largeRun(b, func(i int) string { return map[bool]string{true: "failed", false: "passed"}[i%100 == 7] }), lang.English)
+	require.NoError(b, chromedp.Do(ctx, chromedp.EmulateViewport(1440, 1000)))
+	for b.Loop() {
+		require.NoError(b, chromedp.Do(ctx, chromedp.Navigate("about:blank"), chromedp.Navigate("file://"+file), wait(`performance.getEntriesByName("first-contentful-paint").length > 0`)))
+		b.ReportMetric(of(ctx, b, chromedp.Evaluate[float64](`performance.getEntriesByType("navigation")[0].loadEventEnd`)), "ms-to-load")
+		b.ReportMetric(of(ctx, b, chromedp.Evaluate[float64](`performance.getEntriesByName("first-contentful-paint")[0].startTime`)), "ms-to-paint")
+	}
+}

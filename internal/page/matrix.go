@@ -54,15 +54,15 @@ func matrixOf(all []*scenarioView) *matrix {
 		for _, st := range s.Stages {
 			story := st.story
 			at, by, detected := story.detected()
-			what := story.failures
-			var labels []string
-			for _, f := range what {
-				labels = append(labels, f.String())
+			found := story.failures
+			if len(found) == 0 && story.version != "" && (detected || st.Undetected) {
+				found = []exposure{{At: story.exposed, Met: story.met}} // it is in the version itself
 			}
-			if len(labels) == 0 && story.version != "" && (detected || st.Undetected) {
-				labels = []string{story.version}
-			}
-			for _, label := range labels {
+			for _, f := range found {
+				label := f.String()
+				if f.Kind == "" {
+					label = story.version
+				}
 				row := rows[label]
 				if row == nil {
 					row = &matrixRow{Failure: label}
@@ -74,14 +74,14 @@ func matrixOf(all []*scenarioView) *matrix {
 				}
 				note := func(column string, when time.Duration) {
 					p := place{label, column, st.Stage}
-					took := max(0, when-story.exposed)
+					took := max(0, when-f.At)
 					x := seen[p]
 					if x == nil {
 						x = &seenOn{Stage: st.Stage, Least: took, Most: took}
 						seen[p] = x
 					}
 					x.Least, x.Most = min(x.Least, took), max(x.Most, took)
-					x.BeforeAnyone = x.BeforeAnyone || !story.met || when < story.exposed
+					x.BeforeAnyone = x.BeforeAnyone || !f.Met || when < f.At
 					if by == column {
 						first[[2]string{label, column}] = true
 					}
@@ -96,9 +96,9 @@ func matrixOf(all []*scenarioView) *matrix {
 				}
 				switch {
 				case st.Verdict == notEnded: // nobody knows who would have
-				case !detected && story.met && story.failed > 0:
-					row.Undetected = append(row.Undetected, seenOn{Stage: st.Stage, Failed: story.failed})
-				case !detected && !story.met:
+				case !detected && f.Met && f.Bad > 0:
+					row.Undetected = append(row.Undetected, seenOn{Stage: st.Stage, Failed: f.Bad})
+				case !detected && !f.Met:
 					row.Unmet = true
 				}
 			}

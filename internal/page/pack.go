@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"html/template"
 	"strings"
 )
@@ -36,7 +37,7 @@ func (v *view) pack(pages *template.Template, all []*scenarioView) error {
 		if err := z.Close(); err != nil {
 			return err
 		}
-		v.Chunks = append(v.Chunks, base64.StdEncoding.EncodeToString(b.Bytes()))
+		v.Chunks = append(v.Chunks, template.HTML(fmt.Sprintf("<script type=\"application/gzip\" id=\"c%d\">%s</script>", len(v.Chunks), base64.StdEncoding.EncodeToString(b.Bytes())))) //nolint:gosec // base64
 		items = nil
 		return nil
 	}

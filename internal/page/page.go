@@ -44,6 +44,7 @@ type Facts struct {
 	Stages        []string          `json:"stages"`
 	Tags          string            `json:"tags"`
 	ContainerTags string            `json:"container_tags"`
+	Part          bool              `json:"part"`     // some of the project's scenarios only, as asked
 	Skipped       int               `json:"skipped"`  // scenarios left to the simulated stage, as asked
 	LeftOut       int               `json:"left_out"` // scenarios that push to a pipeline, left out as asked
 	Unverified    []string          `json:"unverified"`

@@ -17,17 +17,24 @@ type story struct {
 	result   *Result
 	record   *record // nil where there is no history; dropped once the page has it
 	version  string  // that was released
-	failures []stage.Failure
+	failures []exposure
 	exposed  time.Duration
-	met      bool                     // users were exposed
+	met      bool                     // users were exposed to whatever is wrong with the version
 	saw      map[string]time.Duration // by alarm: when it first went off
 	known    map[string]bool          // all alarms that were ever heard of
 	back     *Rollback
+	against  time.Duration // when the release's own checks first spoke against it; check.Never
 	events   []event
-	left     int // how many events are left out
 	outside  []call
 	notes    []Note
-	failed   int64 // requests after exposure
+}
+
+// An exposure is when users could first meet one failure.
+type exposure struct {
+	stage.Failure
+	At  time.Duration
+	Met bool  // they could at all
+	Bad int64 // requests that failed since
 }
 
 // A Rollback is one decision to go back, and what came of it.
@@ -61,7 +68,7 @@ const (
 
 // story reads the history of a result.
 func (r *Run) story(res *Result) *story {
-	s := &story{result: res, saw: map[string]time.Duration{}, known: map[string]bool{}, version: res.Version}
+	s := &story{result: res, against: check.Never, saw: map[string]time.Duration{}, known: map[string]bool{}, version: res.Version}
 	keep := keepGood
 	if res.Verdict != passed {
 		keep = keepBad
@@ -76,31 +83,48 @@ func (r *Run) story(res *Result) *story {
 			s.version = e.Version
 		}
 	}
-	for e := range h.All(stage.Injected) {
-		if !slices.Contains(s.failures, *e.Failure) {
-			s.failures = append(s.failures, *e.Failure)
-		}
-	}
 	if s.version != "" {
 		s.exposed, s.met = check.Exposure(h, s.version)
 	}
 	from := time.Duration(0)
 	if s.met {
 		from = s.exposed
-		_, s.failed = check.Counted(h, from, 0, "")
 	}
+	s.meet(h)
 	for e := range h.All(stage.Changed) {
 		s.known[e.Alarm.Name] = true
 		if _, already := s.saw[e.Alarm.Name]; !already && e.At >= from && e.Alarm.To == alarm.InAlarm {
 			s.saw[e.Alarm.Name] = e.At
 		}
 	}
+	s.against = against(h)
 	s.rollback(h)
 	s.tell(h)
 	for e := range h.All(stage.CalledOut) {
 		s.outside = append(s.outside, call{*e.Call, e.Version})
 	}
 	return s
+}
+
+// meet finds when users could first meet each failure: as soon as a version that it hits
+// had traffic.
+func (s *story) meet(h *stage.History) {
+	for e := range h.All(stage.Injected) {
+		f := exposure{Failure: *e.Failure}
+		if slices.ContainsFunc(s.failures, func(x exposure) bool { return x.Failure == f.Failure }) {
+			continue
+		}
+		for d := range h.All(stage.Deployed) {
+			at, ok := check.Exposure(h, d.Version)
+			if at = max(at, e.At); ok && f.Hits(d.Version) && (!f.Met || at < f.At) {
+				f.At, f.Met = at, true
+			}
+		}
+		if f.Met {
+			_, f.Bad = check.Counted(h, f.At, 0, "")
+		}
+		s.failures = append(s.failures, f)
+	}
 }
 
 // goesBack is how a decision to roll back begins.
@@ -154,10 +178,25 @@ func (s *story) detected() (at time.Duration, by string, ok bool) {
 			at, by, ok = t, name, true
 		}
 	}
-	if s.back != nil && (!ok || s.back.At < at) {
-		at, by, ok = s.back.At, "", true
+	if s.against >= 0 && (!ok || s.against < at) {
+		at, by, ok = s.against, "", true
 	}
 	return at, by, ok
+}
+
+// against is when a check first said no, or the release decided not to go on, unless a
+// person ordered that: then nothing had noticed anything.
+func against(h *stage.History) time.Duration {
+	for _, e := range h.Events() {
+		switch {
+		case e.OK || e.Kind != stage.Decided && e.Kind != stage.Probed:
+		case strings.Contains(e.Detail, "a person ordered it"):
+			return check.Never
+		default:
+			return e.At
+		}
+	}
+	return check.Never
 }
 
 // mostEvents are shown of one history; the middle of more is left out.
@@ -263,7 +302,6 @@ func (s *story) tell(h *stage.History) {
 	}
 	slices.SortStableFunc(out, func(a, b event) int { return int(max(-1, min(1, a.At-b.At))) })
 	if n := len(out) - mostEvents; n > 0 {
-		s.left = n
 		out = slices.Concat(out[:mostEvents/2], []event{{out[mostEvents/2].At, "", note("%s more are left out here", thousands(n))}}, out[len(out)-mostEvents/2:])
 	}
 	s.events = out

@@ -9,8 +9,6 @@ import (
 	"html/template"
 	"io"
 	"maps"
-	"net/url"
-	"path"
 	"regexp"
 	"runtime"
 	"slices"
@@ -49,8 +47,7 @@ const (
 // What is shown in full before the page packs or shortens it.
 const (
 	mostInline = 60 // timelines
-	mostTold   = 60 // failed scenarios with all that was printed
-	briefly    = 5  // lines of what was printed, of the others
+	mostTold   = 60 // failed scenarios with what was printed; others have it by their timelines
 )
 
 // view is all that the page shows.
@@ -73,7 +70,7 @@ type view struct {
 	Refused    []string
 	Standings  []standing
 	Unverified []string
-	Chunks     []string
+	Chunks     []template.HTML
 	HasPacked  bool
 }
 
@@ -117,6 +114,7 @@ type StageView struct {
 	Origin time.Duration // of the clock of the events
 	Prints []print
 	More   int
+	Below  bool // Prints stand by the timeline, and not where it is said what went wrong
 	Past   []Past
 	Notes  []Note
 }
@@ -124,7 +122,6 @@ type StageView struct {
 type failure struct {
 	Scenario *scenarioView
 	*StageView
-	Brief bool
 }
 
 type rollbackView struct {
@@ -141,8 +138,10 @@ type standing struct {
 // Report writes the page of a run, in the language.
 func Report(w io.Writer, r *Run, l lang.Lang) error {
 	v := &view{Run: r, Lang: l}
-	v.Style = template.CSS(part("style.css") + chart.CSS) //nolint:gosec // part of the program
-	v.Script = template.JS(part("script.js"))             //nolint:gosec // part of the program
+	// What stands in place of a timeline as long as it is packed.
+	packed := fmt.Sprintf(":root{--packed:%q}\n", l.Sprintf("The timeline is drawn by JavaScript when the scenario is opened: “Open all” before printing."))
+	v.Style = template.CSS(packed + part("style.css") + chart.CSS) //nolint:gosec // part of the program
+	v.Script = template.JS(part("script.js"))                      //nolint:gosec // part of the program
 	v.Policy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action 'none'",
 		digest(string(v.Style)), digest(string(v.Script)))
 	all := v.collect()
@@ -412,12 +411,10 @@ func (v *view) listFailed(all []*scenarioView) {
 	for _, s := range all {
 		for _, st := range s.Stages {
 			if st.Verdict != passed {
-				brief := len(v.Failed) >= mostTold
-				if brief && len(st.Prints) > briefly {
-					n := len(st.Prints) - briefly
-					st.Prints, st.More = st.Prints[n:], st.More+n
-				}
-				v.Failed = append(v.Failed, failure{s, st, brief})
+				st.Below = len(v.Failed) >= mostTold
+				v.Failed = append(v.Failed, failure{s, st})
+			} else {
+				st.Below = true
 			}
 		}
 		if len(s.Apart) > 0 {
@@ -493,6 +490,9 @@ func (v *view) listUnverified(all []*scenarioView) {
 		for _, u := range f.Unverified {
 			say("%s", l.Text(u))
 		}
+		if f.Part {
+			say("Only a part of the project's scenarios was asked for.")
+		}
 		if f.Skipped > 0 {
 			say("Scenarios left to the simulated stage, as asked: %d. What containers would do is only predicted.", f.Skipped)
 		}
@@ -545,6 +545,7 @@ func (v *view) funcs() template.FuncMap {
 	return template.FuncMap{
 		"t":     func(format string, args ...any) string { return l.Sprintf(format, args...) },
 		"text":  l.Text,
+		"lang":  func() string { return string(l) },
 		"say":   func(n Note) string { return n.Say(l) },
 		"dur":   func(d time.Duration) string { return duration(l, d) },
 		"clock": func(at, origin time.Duration) string { return clock(at - origin) },
@@ -558,8 +559,6 @@ func (v *view) funcs() template.FuncMap {
 		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"short": func(s string) string { return s[:min(len(s), 12)] },
 		"line":  func(s string) string { return cut(colours.ReplaceAllString(s, ""), 600) },
-		"where": func(s string) string { return path.Base(s) },
-		"href":  func(s string) string { return (&url.URL{Path: s}).String() },
 		"percent": func(m check.Measures) string {
 			p := m.FailedShare()
 			if p > 0 && p < 0.05 {
@@ -567,7 +566,6 @@ func (v *view) funcs() template.FuncMap {
 			}
 			return fmt.Sprintf("%.1f %%", p)
 		},
-		"lower":   strings.ToLower,
 		"join":    strings.Join,
 		"heading": func(rule string) int { return map[bool]int{true: 4, false: 5}[rule == ""] },
 		"add":     func(a, b int) int { return a + b },

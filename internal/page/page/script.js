@@ -10,10 +10,9 @@ function chunk(n) {
   return chunks.get(n);
 }
 async function unpack(d) {
-  const n = d.dataset.c;
-  if (n === undefined) return;
+  if (d.dataset.c === undefined) return;
+  d.querySelector(".pictures").innerHTML = (await chunk(d.dataset.c))[d.dataset.i];
   delete d.dataset.c;
-  d.querySelector(".pictures").innerHTML = (await chunk(n))[d.dataset.i];
 }
 const scenarios = [...document.querySelectorAll(".scenario")];
 document.addEventListener("toggle", (e) => { if (e.target.open && e.target.matches(".scenario")) unpack(e.target); }, true);
