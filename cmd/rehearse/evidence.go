@@ -56,7 +56,7 @@ func (s saying) line(format string, args ...any) {
 func evidenceVerifyCommand() *cobra.Command {
 	var key string
 	c := &cobra.Command{
-		Use:   "verify folder",
+		Use:   "verify FOLDER",
 		Short: "Hold a report folder against its evidence, and the evidence against a key",
 		Long: `Verify checks that evidence.json in the folder of a report was signed with the key, and
 that every file of the report is as it was: none changed, none missing, none added.
@@ -91,7 +91,7 @@ func holds(ctx context.Context, folder, keyFile string, say saying) (*evidence.E
 		say.line("The evidence in %s does not hold:", folder)
 		const most = 20
 		for _, w := range e.Wrong[:min(most, len(e.Wrong))] {
-			say.line("  %s", w)
+			say.line("  %s", say.lang.Text(w))
 		}
 		if more := len(e.Wrong) - most; more > 0 {
 			say.line("  and %d more", more)
@@ -127,7 +127,7 @@ func holds(ctx context.Context, folder, keyFile string, say saying) (*evidence.E
 func evidenceReplayCommand() *cobra.Command {
 	var key, file string
 	c := &cobra.Command{
-		Use:   "replay folder",
+		Use:   "replay FOLDER",
 		Short: "Run the simulated part of a run again from its evidence, and compare byte by byte",
 		Long: `Replay holds the folder against its evidence first. Then it runs the scenarios again on
 the simulated stage, with the seed of the evidence, and compares every history byte by
@@ -201,6 +201,10 @@ func replay(ctx context.Context, p evidence.Predicate, folder, file string, say 
 			pipelines[s.Name] = true
 		}
 	}
+	if len(pipelines) == len(specs) {
+		say.line("Nothing of this run was simulated: there is nothing to replay.")
+		return exitStatus(steps.ExitInconclusive)
+	}
 	r := steps.Rehearsal{Project: project, Features: features, Tags: p.Run.Tags, Stages: []string{steps.Simulated}, Seed: p.Run.Seed, Pace: p.Run.Pace, NoPipelines: true, Report: tmp}
 	if _, err := r.Verify(ctx); err != nil {
 		return err
@@ -237,8 +241,8 @@ func replay(ctx context.Context, p evidence.Predicate, folder, file string, say 
 
 func evidenceKeyCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "key file",
-		Short: "Make an ed25519 key in file, for you alone, and its public half in file.pub",
+		Use:   "key FILE",
+		Short: "Make an ed25519 key in FILE, for you alone, and its public half in FILE.pub",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := evidence.MakePair(args[0])

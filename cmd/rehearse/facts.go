@@ -90,7 +90,7 @@ func beginRun(ctx context.Context, r *steps.Rehearsal, keep keeping, view *repor
 	}
 	commit, err := runs.CommitOf(ctx, filepath.Dir(p.File), r.Report)
 	if err != nil {
-		view.Line("the commit is not known: %v", err)
+		view.Line("%s", readersLang().Sprintf("the commit is not known: %v", err))
 	}
 	if f.Commit, f.Dirty = commit.ID, commit.Dirty; commit.ID != "" {
 		f.Committed = &commit.At
@@ -137,7 +137,7 @@ func (f *facts) record(ctx context.Context, past pastFlags, rehearsal string) {
 // notKept says, once, why the run is not kept.
 func (f *facts) notKept(err error) {
 	if err != nil {
-		f.once.Do(func() { f.say("this run is not kept with the past ones: %v", err) })
+		f.once.Do(func() { f.say("%s", readersLang().Sprintf("this run is not kept with the past ones: %v", err)) })
 	}
 }
 
@@ -227,11 +227,11 @@ func (f *facts) testify(ctx context.Context, v *steps.Verification, out io.Write
 	}
 	name := filepath.Join(f.report, evidence.File)
 	if f.key == nil {
-		fmt.Fprintf(out, "evidence: %s, not signed (--evidence-key signs it)\n", name)
+		fmt.Fprint(out, readersLang().Sprintf("evidence: %s, not signed (--evidence-key signs it)\n", name))
 		return nil
 	}
 	id, err := f.key.KeyID()
-	fmt.Fprintf(out, "evidence: %s, signed with %s\n", name, id)
+	fmt.Fprint(out, readersLang().Sprintf("evidence: %s, signed with %s\n", name, id))
 	return err
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"rehearsal/internal/clock"
 	"rehearsal/internal/lang"
+	"rehearsal/internal/runs"
 )
 
 // quick rehearses one feature of a copy of the shop, and more flags.
@@ -163,4 +164,34 @@ func TestAKilledRunIsNotTakenForOneThatEnded(t *testing.T) {
 	assert.Contains(t, out, "not ended")
 	assert.NotContains(t, out, "verified  ")
 	assert.Contains(t, out, "last 1 of 2 runs")
+}
+
+func TestFlakyScenariosAreListed(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "runs.db")
+	store, err := runs.Open(t.Context(), db)
+	require.NoError(t, err)
+	for _, verdict := range []string{"passed", "failed", "passed"} {
+		facts := &runs.Run{Service: "shop", Began: clock.Wall(), Stages: []string{"containers"}, Seed: 1, Pace: 60, Version: "v1", Commit: "0123456789"}
+		rec, err := store.Record(t.Context(), facts, runs.Keep)
+		require.NoError(t, err)
+		for name, v := range map[string]string{"It hangs": verdict, "It crashes": "passed"} {
+			rec.Add(t.Context(), runs.Result{Stage: "containers", Feature: "F", Scenario: name, Place: "f.feature:3", Verdict: v, Detect: -1, Restore: -1})
+		}
+		require.NoError(t, rec.Err())
+	}
+	require.NoError(t, store.Close())
+
+	out, status := run(t, []string{"LC_ALL=C"}, "runs", "--runs", db, "--flaky")
+	require.Equal(t, 0, status, out)
+	assert.Contains(t, out, "It hangs (containers)\n    . F .\n    1 of 3 runs at this commit failed\n")
+	assert.NotContains(t, out, "It crashes")
+	out, status = run(t, []string{"LC_ALL=C"}, "runs", "--runs", db, "--flaky", "crashes")
+	require.Equal(t, 0, status, out)
+	assert.Contains(t, out, "No scenario came out differently")
+	out, status = run(t, nil, "runs", "--runs", db, "--flaky", "--json")
+	require.Equal(t, 0, status, out)
+	var answer struct{ Flaky []runs.Flaky }
+	require.NoError(t, json.Unmarshal([]byte(out), &answer))
+	require.Len(t, answer.Flaky, 1)
+	assert.Equal(t, []string{"passed", "failed", "passed"}, answer.Flaky[0].Verdicts)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,8 @@ import (
 // Keep is how many runs a store keeps unless it is told otherwise: the oldest go first.
 const Keep = 1000
 
-// schema is the layout of the tables; a store says in its user_version which it has.
+// schema is the version of the tables in sql/schema.sql; a store says in its user_version
+// which it has.
 const schema = 1
 
 // application marks an SQLite file as ours (application_id): "RhPR".
@@ -77,7 +79,7 @@ func DefaultFile(rehearsal string) (string, error) {
 		path = real
 	}
 	hash := sha256.Sum256([]byte(path))
-	return filepath.Join(state, "rehearsal", fmt.Sprintf("%s-%x.db", filepath.Base(filepath.Dir(path)), hash[:4])), nil
+	return filepath.Join(state, "rehearsal", filepath.Base(filepath.Dir(path))+"-"+hex.EncodeToString(hash[:4])+".db"), nil
 }
 
 // ErrNone is that nothing was ever kept in a file.
@@ -220,7 +222,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		if version == schema {
 			return nil
 		}
-		_, err := tx.Exec(schemaSQL + fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", application, schema))
+		_, err := tx.Exec(schemaSQL)
 		return err
 	})
 }

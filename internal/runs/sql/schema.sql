@@ -20,3 +20,5 @@ CREATE TABLE results (
 ) STRICT;
 CREATE INDEX results_of_run ON results (run);
 CREATE INDEX results_of_scenario ON results (stage, feature, scenario, run);
+PRAGMA application_id = 0x52685052; -- as application in store.go, by which a file is known as ours
+PRAGMA user_version = 1;            -- as schema in store.go
