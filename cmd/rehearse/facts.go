@@ -90,7 +90,7 @@ func beginRun(ctx context.Context, r *steps.Rehearsal, keep keeping, view *repor
 	}
 	commit, err := runs.CommitOf(ctx, filepath.Dir(p.File), r.Report)
 	if err != nil {
-		view.Line("%s", readersLang().Sprintf("the commit is not known: %v", err))
+		view.Line("the commit is not known: %v", err)
 	}
 	if f.Commit, f.Dirty = commit.ID, commit.Dirty; commit.ID != "" {
 		f.Committed = &commit.At
@@ -137,7 +137,7 @@ func (f *facts) record(ctx context.Context, past pastFlags, rehearsal string) {
 // notKept says, once, why the run is not kept.
 func (f *facts) notKept(err error) {
 	if err != nil {
-		f.once.Do(func() { f.say("%s", readersLang().Sprintf("this run is not kept with the past ones: %v", err)) })
+		f.once.Do(func() { f.say("this run is not kept with the past ones: %v", err) })
 	}
 }
 
@@ -159,7 +159,7 @@ func (f *facts) add(ctx context.Context, r *steps.Result) {
 }
 
 // end completes the facts of a run that ended with err.
-func (f *facts) end(ctx context.Context, v *steps.Verification, err error, out io.Writer) error {
+func (f *facts) end(ctx context.Context, v *steps.Verification, err error, out speaker) error {
 	now, status := clock.Wall().UTC(), statusOf(err)
 	f.Ended, f.Status = &now, &status
 	if v != nil {
@@ -198,7 +198,7 @@ func (f *facts) end(ctx context.Context, v *steps.Verification, err error, out i
 }
 
 // testify writes the evidence of the run, after everything else in the report folder.
-func (f *facts) testify(ctx context.Context, v *steps.Verification, out io.Writer) error {
+func (f *facts) testify(ctx context.Context, v *steps.Verification, out speaker) error {
 	p := evidence.Predicate{
 		Verdict: evidence.VerdictOf(*f.Status), Run: *f.Run, Alarms: rulesOf(f.setup), Inputs: f.inputs,
 		Versions: evidence.Versions{Rehearse: f.Version, Go: runtime.Version()},
@@ -227,11 +227,11 @@ func (f *facts) testify(ctx context.Context, v *steps.Verification, out io.Write
 	}
 	name := filepath.Join(f.report, evidence.File)
 	if f.key == nil {
-		fmt.Fprint(out, readersLang().Sprintf("evidence: %s, not signed (--evidence-key signs it)\n", name))
+		out.say("evidence: %s, not signed (--evidence-key signs it)", name)
 		return nil
 	}
 	id, err := f.key.KeyID()
-	fmt.Fprint(out, readersLang().Sprintf("evidence: %s, signed with %s\n", name, id))
+	out.say("evidence: %s, signed with %s", name, id)
 	return err
 }
 

@@ -145,12 +145,13 @@ func (c *canvas) box(i ink, filled bool, x0, y0, x1, y1 float64) {
 const tall = 100_000
 
 // svg is the drawing down to height as part of a page: an svg element with a name and a
-// description, whose colours are classes and whose paths are short. What was drawn on the
+// description, of a class beside that of all charts (or ""), whose colours are classes and
+// whose paths are short. What was drawn on the
 // canvases behind comes first.
 func (c *canvas) svg(class, title, description string, height float64, behind ...*canvas) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg class="%s" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img"><title>%s</title><desc>%s</desc>`,
-		class, int(c.width), int(height), escape(title), escape(description))
+		strings.TrimRight("chart "+class, " "), int(c.width), int(height), escape(title), escape(description))
 	for _, c := range append(behind, c) {
 		if err := c.body(&b); err != nil {
 			return "", err

@@ -32,7 +32,7 @@ func Plan(plan *release.Plan, replicas int, o Options) (svg string, err error) {
 	if title == "" {
 		title = o.Lang.Sprintf("The plan %s", plan.Name)
 	}
-	return d.c.svg("chart", title, strings.Join(PlanWords(plan, replicas, o.Lang), " "), d.y)
+	return d.c.svg("", title, strings.Join(PlanWords(plan, replicas, o.Lang), " "), d.y)
 }
 
 // A planned is the drawing of a plan, on the time axis of a timeline.

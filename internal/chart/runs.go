@@ -30,7 +30,7 @@ func Runs(all []Run, o Options) (svg string, err error) {
 	c, _ := newCanvas(wideStrip, height)
 	if len(all) == 0 {
 		c.write(quiet, start, 0, bars, l.Sprintf("It never ran before."))
-		return c.svg("chart runs", title, l.Sprintf("It never ran before."), height)
+		return c.svg("runs", title, l.Sprintf("It never ran before."), height)
 	}
 	longest := time.Second
 	for _, r := range all {
@@ -66,7 +66,7 @@ func Runs(all []Run, o Options) (svg string, err error) {
 	if last.Detect >= 0 && x+6*column <= wideStrip {
 		c.write(quiet, start, x, bars, clockText(last.Detect))
 	}
-	return c.svg("chart runs", title, l.Sprintf("The oldest first: %s.", strings.Join(words, l.Sprintf("; "))), height)
+	return c.svg("runs", title, l.Sprintf("The oldest first: %s.", strings.Join(words, l.Sprintf("; "))), height)
 }
 
 // verdict in words; what is none counts as inconclusive.

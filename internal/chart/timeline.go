@@ -41,7 +41,7 @@ func Timeline(predicted, measured *stage.History, o Options) (svg string, err er
 		const height = 30
 		c, _ := newCanvas(width, height)
 		c.write(quiet, start, 0, 18, o.Lang.Sprintf("Nothing was recorded."))
-		return c.svg("chart", title, o.Lang.Sprintf("Nothing was recorded."), height)
+		return c.svg("", title, o.Lang.Sprintf("Nothing was recorded."), height)
 	}
 	t.from, t.to = t.main.from, t.main.to
 	if !t.predicted.empty() {
@@ -52,7 +52,7 @@ func Timeline(predicted, measured *stage.History, o Options) (svg string, err er
 	t.draw()
 	behind, _ := newCanvas(width, tall)
 	t.momentLines(behind)
-	return t.c.svg("chart", title, t.describe(), t.y, behind)
+	return t.c.svg("", title, t.describe(), t.y, behind)
 }
 
 // A timeline is drawn from the top to the bottom.
