@@ -103,7 +103,9 @@ func matrixOf(all []*scenarioView) *matrix {
 				}
 			}
 			for name := range story.known {
-				names[name] = names[name] // there, at least
+				if !names[name] {
+					names[name] = false // it was there, at least
+				}
 			}
 		}
 	}
