@@ -243,40 +243,11 @@ func (c *checker) step(s *Spec, line int64, text string) {
 		return // what is in its gaps was looked at there
 	}
 	s.meant = append(s.meant, text)
-	set := c.project.Setup
 	for i, name := range f.names {
-		v := args[name]
-		var known []string
-		switch f.types[i] {
-		case "service":
-			known = []string{set.Service}
-		case "version", "stable":
-			known = slices.Sorted(maps.Keys(set.Versions))
+		v, kind := args[name], f.types[i]
+		switch kind {
 		case "alarm":
-			known = set.AlarmNames()
 			s.Alarms = append(s.Alarms, v)
-		case "plan":
-			known = slices.Sorted(maps.Keys(c.project.Plans))
-		case "dependency":
-			for _, d := range set.Dependencies {
-				known = append(known, d.Name)
-			}
-		case "api", "stub":
-			for _, d := range set.Dependencies {
-				if d.FailsInPart() && (f.types[i] == "api" || d.Stub != nil) {
-					known = append(known, d.Name)
-				}
-			}
-		case "database":
-			for _, d := range set.Dependencies {
-				if d.Database() {
-					known = append(known, d.Name)
-				}
-			}
-		case "zone":
-			known = set.ZoneNames()
-		case "compose":
-			known = c.project.Compose.ServiceNames()
 		case "check":
 			c.before(s, line, v)
 			continue
@@ -307,11 +278,9 @@ func (c *checker) step(s *Spec, line int64, text string) {
 				c.fail(s.File, line, "a variable needs a name")
 			}
 			continue
-		default:
-			continue
 		}
-		if !slices.Contains(known, v) {
-			what := f.types[i]
+		if all, named := known(c.project, kind); named && !slices.Contains(all, v) {
+			what := kind
 			switch what {
 			case "stable":
 				what = "version"
@@ -320,9 +289,46 @@ func (c *checker) step(s *Spec, line int64, text string) {
 			case "api":
 				what = "API"
 			}
-			c.fail(s.File, line, "there is no %s %q in %s: %s", what, v, c.project.File, nearestName(v, known))
+			c.fail(s.File, line, "there is no %s %q in %s: %s", what, v, c.project.File, nearestName(v, all))
 		}
 	}
+}
+
+// known is what a gap of a type may name of a project; not named where it names nothing.
+func known(p *project.Project, kind string) (all []string, named bool) {
+	set := p.Setup
+	dependencies := func(which func(stage.Dependency) bool) {
+		for _, d := range set.Dependencies {
+			if which(d) {
+				all = append(all, d.Name)
+			}
+		}
+	}
+	switch kind {
+	case "service":
+		all = []string{set.Service}
+	case "version", "stable":
+		all = slices.Sorted(maps.Keys(set.Versions))
+	case "alarm":
+		all = set.AlarmNames()
+	case "plan":
+		all = slices.Sorted(maps.Keys(p.Plans))
+	case "dependency":
+		dependencies(func(stage.Dependency) bool { return true })
+	case "api":
+		dependencies(func(d stage.Dependency) bool { return d.FailsInPart() })
+	case "stub":
+		dependencies(func(d stage.Dependency) bool { return d.FailsInPart() && d.Stub != nil })
+	case "database":
+		dependencies(stage.Dependency.Database)
+	case "zone":
+		all = set.ZoneNames()
+	case "compose":
+		all = p.Compose.ServiceNames()
+	default:
+		return nil, false
+	}
+	return all, true
 }
 
 // before holds the name of a check against those that there are.
