@@ -228,7 +228,7 @@ func (c *checker) step(s *Spec, line int64, text string) {
 		if c.guest {
 			return
 		}
-		c.fail(s.File, line, "no phrase reads %q; the nearest is %q; `rehearse steps` lists all", text, nearest(c.forms, text))
+		c.fail(s.File, line, "no phrase reads %q; the nearest is %q; `rehearse steps` lists all", text, nearest(inLanguage(c.forms, s.Language), text))
 		return
 	case 1:
 	default:
