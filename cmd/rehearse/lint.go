@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -64,7 +65,7 @@ Exit status: 0 nothing to say, 1 warnings, 2 errors, which verify would refuse.`
 				return exitStatus(status)
 			}
 			if format == "text" {
-				w.say("%d features: nothing to say", len(files))
+				w.say("features looked at: %d; nothing to say", len(files))
 			}
 			return nil
 		},
@@ -77,14 +78,18 @@ Exit status: 0 nothing to say, 1 warnings, 2 errors, which verify would refuse.`
 // lintText is a line for each finding, as compilers print them.
 func lintText(w speaker, found []lint.Finding) error {
 	for _, f := range found {
-		fmt.Fprintf(w, "%s:%d:%d: %s: %s: %s; %s\n", f.File, f.Line, f.Column, w.Text(string(f.Severity)), f.Rule, f.Message, f.Remedy)
+		text := f.Message
+		if f.Remedy != "" {
+			text = w.Sprintf("%s; %s", f.Message, f.Remedy)
+		}
+		fmt.Fprintf(w, "%s:%d:%d: %s: %s: %s\n", f.File, f.Line, f.Column, w.Text(string(f.Severity)), f.Rule, text)
 	}
 	return nil
 }
 
 func lintGitHub(w speaker, found []lint.Finding) error {
 	for _, f := range found {
-		report.Annotate(w, string(f.Severity), f.File, f.Line, f.Column, string(f.Rule), f.Message+"\n"+f.Remedy, os.Getenv("GITHUB_WORKSPACE"))
+		report.Annotate(w, string(f.Severity), f.File, f.Line, f.Column, string(f.Rule), strings.TrimSpace(f.Message+"\n"+f.Remedy), os.Getenv("GITHUB_WORKSPACE"))
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -37,7 +38,7 @@ func (l *linter) allowing(t text, line int, last func(first int) int) {
 		return
 	}
 	if !slices.Contains(Rules(), Rule(m[1])) {
-		l.badAllow(at, "there is no rule "+m[1], "known are "+strings.Join(ruleNames(), ", "))
+		l.badAllow(at, fmt.Sprintf("there is no rule %s", m[1]), fmt.Sprintf("known are %s", strings.Join(ruleNames(), ", ")))
 		return
 	}
 	first := line + 1
@@ -85,7 +86,7 @@ func (l *linter) allowed() []Finding {
 	l.found = nil
 	for _, a := range l.allows {
 		if !a.used {
-			l.badAllow(a.place, "nothing below breaks the rule "+string(a.rule), "delete the comment")
+			l.badAllow(a.place, fmt.Sprintf("nothing below breaks the rule %s", a.rule), "delete the comment")
 		}
 	}
 	return append(found, l.found...)

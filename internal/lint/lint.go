@@ -38,7 +38,7 @@ type Finding struct {
 	Severity Severity `json:"severity"`
 	Rule     Rule     `json:"rule"`
 	Message  string   `json:"message"`
-	Remedy   string   `json:"remedy"`
+	Remedy   string   `json:"remedy,omitempty"` // "": Message says it
 }
 
 // Features looks at features, and at the team's own words. The findings are in the order of

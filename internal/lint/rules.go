@@ -92,11 +92,7 @@ func (f *feature) step(s *messages.Step) {
 			undefined = text
 		case 1:
 			for _, m := range f.words.Mistakes(text) {
-				what, remedy, _ := strings.Cut(m, ": ")
-				if remedy == "" {
-					remedy = "write what can be"
-				}
-				f.find(at, Error, UnknownName, what, remedy)
+				f.find(at, Error, UnknownName, m, "")
 			}
 		default:
 			f.find(at, Error, AmbiguousPhrase, fmt.Sprintf("%q can be read as %q and as %q", text, all[0].Expression, all[1].Expression), "put it so that one of them reads it")
