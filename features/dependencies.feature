@@ -34,7 +34,7 @@ Feature: Trouble with the database or the payments API during a release
 
   Rule: Trouble that hits every version takes the release back, and ends when the trouble ends
 
-    Scenario: The payments API is down for a while
+    Scenario: The payments API is down for 6 minutes
       Given the "payments" is down for 6 minutes, from 1 minute after "v2" takes traffic
       When "v2" is released as the "canary" plan says
       Then the alarm "shop-5xx-rate" goes off within 4 minutes of exposure

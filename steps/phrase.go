@@ -242,17 +242,6 @@ func (f form) sample() Args {
 	return a
 }
 
-// nearest is the template that reads most like text.
-func nearest(fs []form, text string) string {
-	best, score := "", 0.0
-	for _, f := range fs {
-		if s := likeness(text, f.template); s > score {
-			best, score = f.template, s
-		}
-	}
-	return best
-}
-
 // likeness is the share of letter pairs that two texts have in common (the
 // Sørensen–Dice coefficient), which works for Japanese as well.
 func likeness(a, b string) float64 {

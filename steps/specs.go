@@ -32,6 +32,7 @@ type Spec struct {
 	Steps    []string
 	Alarms   []string // every alarm that it mentions
 	meant    []string // Steps, with the team's own words replaced by the built-in ones
+	span     span
 }
 
 // Where is file:line.
@@ -59,7 +60,7 @@ func (s *Spec) On(stage string) bool {
 // All that is wrong is reported at once, with file and line. tags selects: "@a" has the tag,
 // "~@a" has it not, "&&" is and, "," is or.
 func ReadSpecs(p *project.Project, paths []string, tags string) ([]*Spec, error) {
-	files, err := FeatureFiles(paths)
+	named, err := selected(paths)
 	if err != nil {
 		return nil, err
 	}
@@ -68,10 +69,13 @@ func ReadSpecs(p *project.Project, paths []string, tags string) ([]*Spec, error)
 		return nil, err
 	}
 	var all []*Spec
-	for _, f := range files {
+	for _, f := range named.files {
 		all = append(all, c.read(f)...)
 	}
 	if err := errors.Join(c.errs...); err != nil {
+		return nil, err
+	}
+	if all, err = named.only(all); err != nil {
 		return nil, err
 	}
 	match, err := tagFilter("--tags", tags, all)
@@ -85,8 +89,14 @@ func ReadSpecs(p *project.Project, paths []string, tags string) ([]*Spec, error)
 	return selected, nil
 }
 
-// FeatureFiles is every feature under paths (files and folders), in order.
+// FeatureFiles is every feature under paths (files, folders, or file:line), in order.
 func FeatureFiles(paths []string) ([]string, error) {
+	named, err := selected(paths)
+	return named.files, err
+}
+
+// featuresUnder is every feature under files and folders.
+func featuresUnder(paths []string) ([]string, error) {
 	var files []string
 	for _, path := range paths {
 		info, err := os.Stat(path)
@@ -151,10 +161,11 @@ func (c *checker) read(file string) []*Spec {
 		return nil
 	}
 	rules, lines := index(doc.Feature)
+	places := spans(doc.Feature, string(data))
 	var specs []*Spec
 	names := map[string]int64{}
 	for _, p := range gherkin.Pickles(*doc, file, ids) {
-		s := &Spec{File: file, Line: int(p.Location.Line), Language: p.Language, Feature: doc.Feature.Name, Rule: rules[p.AstNodeIds[0]], Name: p.Name}
+		s := &Spec{File: file, Line: int(p.Location.Line), Language: p.Language, Feature: doc.Feature.Name, Rule: rules[p.AstNodeIds[0]], Name: p.Name, span: places[p.AstNodeIds[0]]}
 		if first, ok := names[p.Name]; ok {
 			c.fail(file, p.Location.Line, "a second scenario %q (the first is in line %d): a name must tell it from the others; in an outline put a <column> into it", p.Name, first)
 		}
@@ -217,7 +228,7 @@ func (c *checker) step(s *Spec, line int64, text string) {
 		if c.guest {
 			return
 		}
-		c.fail(s.File, line, "no phrase reads %q; the nearest is %q; `rehearse steps` lists all", text, nearest(c.forms, text))
+		c.fail(s.File, line, "no phrase reads %q; the nearest is %q; `rehearse steps` lists all", text, nearest(inLanguage(c.forms, s.Language), text))
 		return
 	case 1:
 	default:
@@ -232,40 +243,11 @@ func (c *checker) step(s *Spec, line int64, text string) {
 		return // what is in its gaps was looked at there
 	}
 	s.meant = append(s.meant, text)
-	set := c.project.Setup
 	for i, name := range f.names {
-		v := args[name]
-		var known []string
-		switch f.types[i] {
-		case "service":
-			known = []string{set.Service}
-		case "version", "stable":
-			known = slices.Sorted(maps.Keys(set.Versions))
+		v, kind := args[name], f.types[i]
+		switch kind {
 		case "alarm":
-			known = set.AlarmNames()
 			s.Alarms = append(s.Alarms, v)
-		case "plan":
-			known = slices.Sorted(maps.Keys(c.project.Plans))
-		case "dependency":
-			for _, d := range set.Dependencies {
-				known = append(known, d.Name)
-			}
-		case "api", "stub":
-			for _, d := range set.Dependencies {
-				if d.FailsInPart() && (f.types[i] == "api" || d.Stub != nil) {
-					known = append(known, d.Name)
-				}
-			}
-		case "database":
-			for _, d := range set.Dependencies {
-				if d.Database() {
-					known = append(known, d.Name)
-				}
-			}
-		case "zone":
-			known = set.ZoneNames()
-		case "compose":
-			known = c.project.Compose.ServiceNames()
 		case "check":
 			c.before(s, line, v)
 			continue
@@ -296,11 +278,9 @@ func (c *checker) step(s *Spec, line int64, text string) {
 				c.fail(s.File, line, "a variable needs a name")
 			}
 			continue
-		default:
-			continue
 		}
-		if !slices.Contains(known, v) {
-			what := f.types[i]
+		if all, named := known(c.project, kind); named && !slices.Contains(all, v) {
+			what := kind
 			switch what {
 			case "stable":
 				what = "version"
@@ -309,9 +289,46 @@ func (c *checker) step(s *Spec, line int64, text string) {
 			case "api":
 				what = "API"
 			}
-			c.fail(s.File, line, "there is no %s %q in %s: %s", what, v, c.project.File, nearestName(v, known))
+			c.fail(s.File, line, "there is no %s %q in %s: %s", what, v, c.project.File, nearestName(v, all))
 		}
 	}
+}
+
+// known is what a gap of a type may name of a project; not named where it names nothing.
+func known(p *project.Project, kind string) (all []string, named bool) {
+	set := p.Setup
+	dependencies := func(which func(stage.Dependency) bool) {
+		for _, d := range set.Dependencies {
+			if which(d) {
+				all = append(all, d.Name)
+			}
+		}
+	}
+	switch kind {
+	case "service":
+		all = []string{set.Service}
+	case "version", "stable":
+		all = slices.Sorted(maps.Keys(set.Versions))
+	case "alarm":
+		all = set.AlarmNames()
+	case "plan":
+		all = slices.Sorted(maps.Keys(p.Plans))
+	case "dependency":
+		dependencies(func(stage.Dependency) bool { return true })
+	case "api":
+		dependencies(func(d stage.Dependency) bool { return d.FailsInPart() })
+	case "stub":
+		dependencies(func(d stage.Dependency) bool { return d.FailsInPart() && d.Stub != nil })
+	case "database":
+		dependencies(stage.Dependency.Database)
+	case "zone":
+		all = set.ZoneNames()
+	case "compose":
+		all = p.Compose.ServiceNames()
+	default:
+		return nil, false
+	}
+	return all, true
 }
 
 // before holds the name of a check against those that there are.
@@ -348,7 +365,7 @@ var tagTerm = regexp.MustCompile(`^~?@[^\s~@,&]+$`)
 
 // tagFilter reads a tag expression. A term that is not a tag, or a tag that no
 // scenario has, is a mistake: it would select nothing, or everything, in silence.
-// Where specs is nil any tag may be left out by "~": that selects no fewer.
+// Of some scenarios only, as "--container-tags" is, any tag may be left out by "~".
 func tagFilter(flag, expr string, specs []*Spec) (func(tags []string) bool, error) {
 	if strings.TrimSpace(expr) == "" {
 		return func([]string) bool { return true }, nil
@@ -367,7 +384,7 @@ func tagFilter(flag, expr string, specs []*Spec) (func(tags []string) bool, erro
 			if !tagTerm.MatchString(term) {
 				return nil, &InputError{fmt.Sprintf("%s %q: cannot read %q: write \"@a && ~@b\" for a and not b, \"@a,@b\" for a or b", flag, expr, term)}
 			}
-			if t := strings.TrimPrefix(term, "~"); !known[t] && (specs != nil || t == term) {
+			if t := strings.TrimPrefix(term, "~"); !known[t] && (flag == "--tags" || t == term) {
 				return nil, &InputError{fmt.Sprintf("%s %q: no scenario has the tag %s: known are %q", flag, expr, t, slices.Sorted(maps.Keys(known)))}
 			}
 			terms = append(terms, term)

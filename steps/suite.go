@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -96,6 +98,10 @@ func (s *Suite) Run(ctx context.Context, specs []*Spec, paths []string, tags str
 	if err != nil {
 		return nil, err
 	}
+	whole, parts, err := s.features(paths, byPlace)
+	if err != nil {
+		return nil, err
+	}
 	formats := "progress"
 	if s.Report != "" {
 		if err := os.MkdirAll(filepath.Join(s.Report, "histories"), 0o755); err != nil {
@@ -111,7 +117,7 @@ func (s *Suite) Run(ctx context.Context, specs []*Spec, paths []string, tags str
 		Name: "rehearsal on the " + s.Stage + " stage",
 		Options: &godog.Options{
 			Format: formats, Output: io.Discard, NoColors: true, Strict: true, Concurrency: max(1, s.Parallel),
-			Paths: featurePaths(paths), Tags: s.tags(tags), DefaultContext: ctx,
+			Paths: whole, FeatureContents: parts, Tags: s.tags(tags), DefaultContext: ctx,
 		},
 		ScenarioInitializer: func(sc *godog.ScenarioContext) {
 			s.scenario(sc, all, func(p *godog.Scenario) (*Spec, error) {
@@ -218,12 +224,30 @@ func (s *Suite) tags(tags string) string {
 	return strings.Join(alternatives, ",")
 }
 
-func featurePaths(paths []string) []string {
-	out := make([]string, len(paths))
-	for i, p := range paths {
-		out[i] = filepath.Clean(p)
+// features is what godog runs: whole files and folders, and the others with nothing but
+// the specs to run in them. godog knows file:line too, but no row of an outline by it, and
+// calls the file after the line.
+func (s *Suite) features(paths []string, byPlace map[string]*Spec) (whole []string, parts []godog.Feature, err error) {
+	named, err := selected(paths)
+	if err != nil {
+		return nil, nil, err
 	}
-	return out
+	for _, file := range slices.Sorted(maps.Keys(named.lines)) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, nil, err
+		}
+		c := &checker{project: s.Project, guest: true} // it was checked when it was read first
+		all := c.read(file)
+		if err := errors.Join(c.errs...); err != nil {
+			return nil, nil, err
+		}
+		kept := func(sp *Spec) bool { return byPlace[sp.Where()] != nil }
+		if slices.ContainsFunc(all, kept) {
+			parts = append(parts, godog.Feature{Name: file, Contents: []byte(without(string(text), all, kept))})
+		}
+	}
+	return named.whole, parts, nil
 }
 
 func (s *Suite) notify(n Notice) {

@@ -28,7 +28,7 @@ import (
 // A Rehearsal is one run of specs on one or both stages.
 type Rehearsal struct {
 	Project  *project.Project
-	Features []string // files and folders
+	Features []string // files, folders and file:line
 	Tags     string
 	// ContainerTags selects further, of what Tags selects, for the container stage alone.
 	ContainerTags string
@@ -116,6 +116,10 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 	if err != nil {
 		return nil, err
 	}
+	inContainers, err := tagFilter("--container-tags", r.ContainerTags, specs)
+	if err != nil {
+		return nil, err
+	}
 	v := &Verification{Specs: specs, Seed: r.Seed, Pace: r.Pace, Parity: Parity(r.Project, specs, r.Parity)}
 	if r.NoPipelines {
 		specs = slices.DeleteFunc(slices.Clone(specs), func(s *Spec) bool { return slices.Contains(s.Tags, PipelineTag) })
@@ -134,11 +138,7 @@ func (r Rehearsal) Verify(ctx context.Context) (*Verification, error) {
 	for _, name := range r.Stages {
 		specs, tags := specs, r.Tags
 		if name == Containers && r.ContainerTags != "" {
-			match, err := tagFilter("--container-tags", r.ContainerTags, nil)
-			if err != nil {
-				return nil, err
-			}
-			specs = slices.DeleteFunc(slices.Clone(specs), func(s *Spec) bool { return !match(s.Tags) })
+			specs = slices.DeleteFunc(slices.Clone(specs), func(s *Spec) bool { return !inContainers(s.Tags) })
 			tags = bothTags(r.Tags, r.ContainerTags)
 			v.Skipped = len(v.Specs) - len(specs)
 			if len(specs) == 0 {

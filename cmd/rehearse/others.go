@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -51,55 +54,89 @@ func planCommand() *cobra.Command {
 }
 
 func stepsCommand() *cobra.Command {
-	var file string
+	var file, glue string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "steps",
 		Short: "List every phrase that a scenario may use, in English and Japanese, with an example",
 		Long: `Lists every built-in phrase, in English and Japanese, with an example, and the
-phrases of the team, which the file named as "phrases" in rehearsal.yaml makes of them.`,
+phrases of the team, which the file named as "phrases" in rehearsal.yaml makes of them.
+With --json for programs, with the names that the rehearsal knows; with --glue for
+editors: docs/editor.md says how.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			w := speaks(c)
-			list := func(p steps.Phrase) {
-				en, ja := p.Examples()
-				for _, form := range [][3]string{{p.Keyword, p.English, en}, {p.KeywordJapanese(), p.Japanese, ja}} {
-					if form[1] != "" {
-						fmt.Fprintf(w, "%s %s\n", form[0], form[1])
-					}
-				}
-				for _, form := range [][3]string{{p.Keyword, p.English, en}, {p.KeywordJapanese(), p.Japanese, ja}} {
-					if form[1] != "" {
-						fmt.Fprintf(w, "  %s %s\n", form[0], form[2])
-					}
+			var p *project.Project
+			_, err := os.Stat(file)
+			if err == nil || c.Flags().Changed("file") { // the built-in phrases need no rehearsal
+				if p, err = project.Load(c.Context(), file); err != nil {
+					return err
 				}
 			}
-			for _, p := range steps.Phrases() {
-				list(p)
-				fmt.Fprintln(w)
+			if !asJSON && glue == "" {
+				return listSteps(speaks(c), p)
 			}
-			if _, err := os.Stat(file); err != nil && !c.Flags().Changed("file") {
-				return nil // the built-in phrases need no rehearsal
-			}
-			p, err := project.Load(c.Context(), file)
+			all, err := steps.NewCatalogue(p)
 			if err != nil {
 				return err
 			}
-			own, err := steps.TeamPhrases(p)
-			if err != nil {
-				return err
-			}
-			for _, p := range own {
-				list(p.Phrase)
-				for _, text := range p.Means {
-					w.say("    stands for: %s", text)
+			if glue != "" {
+				if filepath.Ext(glue) != ".js" {
+					return fmt.Errorf("--glue %s: it is JavaScript, and the language server goes by the name: call it %s.js", glue, strings.TrimSuffix(glue, filepath.Ext(glue)))
 				}
-				fmt.Fprintln(w)
+				var b bytes.Buffer
+				if err := all.Glue(&b); err != nil {
+					return err
+				}
+				if err := os.WriteFile(glue, b.Bytes(), 0o644); err != nil {
+					return err
+				}
 			}
-			return nil
+			if !asJSON {
+				return nil
+			}
+			e := json.NewEncoder(c.OutOrStdout())
+			e.SetIndent("", "  ")
+			e.SetEscapeHTML(false)
+			return e.Encode(all)
 		},
 	}
 	c.Flags().StringVarP(&file, "file", "f", "rehearsal.yaml", "the rehearsal whose phrases are listed too, where there is one")
+	c.Flags().BoolVar(&asJSON, "json", false, "list them for programs (docs/steps.schema.json)")
+	c.Flags().StringVar(&glue, "glue", "", "write them to this file (.js) for the Cucumber language server")
 	return c
+}
+
+// listSteps lists the phrases for people; without a project the built-in ones.
+func listSteps(w speaker, p *project.Project) error {
+	list := func(p steps.Phrase) {
+		en, ja := p.Examples()
+		for _, form := range [][3]string{{p.Keyword, p.English, en}, {p.KeywordJapanese(), p.Japanese, ja}} {
+			if form[1] != "" {
+				fmt.Fprintf(w, "%s %s\n", form[0], form[1])
+			}
+		}
+		for _, form := range [][3]string{{p.Keyword, p.English, en}, {p.KeywordJapanese(), p.Japanese, ja}} {
+			if form[1] != "" {
+				fmt.Fprintf(w, "  %s %s\n", form[0], form[2])
+			}
+		}
+	}
+	for _, p := range steps.Phrases() {
+		list(p)
+		fmt.Fprintln(w)
+	}
+	if p == nil {
+		return nil
+	}
+	own, err := steps.TeamPhrases(p)
+	for _, p := range own {
+		list(p.Phrase)
+		for _, text := range p.Means {
+			w.say("    stands for: %s", text)
+		}
+		fmt.Fprintln(w)
+	}
+	return err
 }
 
 func doctorCommand() *cobra.Command {

@@ -65,6 +65,12 @@ var (
 	escapeProperty = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 )
 
+// Annotate prints one annotation of a line and column (from 1) of a file.
+func Annotate(w io.Writer, level, file string, line, column int, title, text, workspace string) {
+	fmt.Fprintf(w, "::%s file=%s,line=%d,col=%d,title=%s::%s\n", level, escapeProperty.Replace(within(file, workspace)), line, column,
+		escapeProperty.Replace(lang.Clean(title)), escapeText.Replace(lang.Clean(text)))
+}
+
 // annotate prints one annotation. where is file:line, or "".
 func annotate(w io.Writer, level, where, title, text, workspace string) {
 	properties := "title=" + escapeProperty.Replace(lang.Clean(title))

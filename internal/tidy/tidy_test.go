@@ -51,6 +51,7 @@ var imports = []struct {
 	{"internal/schedule", []string{"internal/lang", "internal/alarm", "internal/release"}, "when a release may start is a pure question of a plan, a calendar and traffic"},
 	{"internal/watch", []string{"internal/lang", "internal/stage", "internal/alarm", "internal/release", "internal/awshttp", "internal/clock", "internal/cloudwatch", "sim"}, "it only reads, of a real CloudWatch and of simulated ones, and knows no project and no container"},
 	{"internal/pipeline", []string{"internal/clock"}, "a pipeline runs what a team pushes and knows no stage: what its jobs ask of one goes through the door"},
+	{"internal/lint", []string{"internal/project", "steps"}, "it reads features as steps do, and runs nothing"},
 	{"internal/scaffold", []string{"internal/alarm", "internal/stage", "internal/release", "internal/project", "internal/containers", "internal/ecs", "internal/parity"}, "it writes what users go on from, and runs nothing"},
 }
 

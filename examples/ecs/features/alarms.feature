@@ -16,7 +16,7 @@ Feature: Production's alarms see a bad menu in time
 
   Rule: What shows under traffic alone sets off an alarm
 
-    Scenario: The delivery API is down for a while
+    Scenario: The delivery API is down for 8 minutes
       Given the "delivery" is down for 8 minutes, from 1 minute after "next" takes traffic
       When "next" is released as the team's plan says
       Then the alarm "menu-5xx" goes off within 4 minutes of exposure
