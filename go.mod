@@ -214,5 +214,5 @@ require (
 
 tool github.com/Shopify/toxiproxy/v2/cmd/server
 
-// act uses a constant that newer ones have no more: see docs/decisions/0006.
+// act uses a constant that newer ones have no more: see docs/decisions/0009.
 replace github.com/moby/go-archive => github.com/moby/go-archive v0.1.0
