@@ -53,7 +53,7 @@ func TestCompletionProposesWhatTheRehearsalHas(t *testing.T) {
 		"feature files":                        {[]string{"verify", "--file", fixture, features + "r"}, []string{features + "rollback.feature"}},
 		"no feature file twice":                {[]string{"verify", "--file", fixture, features + "rollback.feature", features + "r"}, []string{"feature"}},
 		"scenarios":                            {[]string{"runs", "--file", fixture, "The new version fails half"}, []string{"The new version fails half of its requests"}},
-		"scenarios in Japanese":                {[]string{"runs", "--file", fixture, "新しい版の1台"}, []string{"新しい版の1台に要求が偏る"}},
+		"scenarios in Japanese":                {[]string{"runs", "--file", fixture, "新しい版の1台に"}, []string{"新しい版の1台に要求が偏る"}},
 		"feature files by their ending":        {[]string{"verify", "--file", "nosuch.yaml", ""}, []string{"feature"}},
 		"commands":                             {[]string{"vers"}, []string{"version"}},
 	} {
