@@ -24,8 +24,11 @@ GO       ?= go
 REHEARSE := bin/rehearse
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+# Those of .goreleaser.yaml: a test holds that the versions are the same.
+GORELEASER    := github.com/goreleaser/goreleaser/v2@v2.17.0
+CYCLONEDX     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
-.PHONY: help verify pipelines test test-containers knownbad bench fuzz lint race doctor plan parity check steps build image clean
+.PHONY: help verify pipelines test test-containers knownbad bench fuzz lint race doctor plan parity check steps build image dist release release-docs sbom clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,5 +94,23 @@ check: build ## may VERSION be released? (CHECK_STAGE=sim|containers)
 steps: build ## every phrase, in English and Japanese
 	@$(REHEARSE) steps --file $(FILE)
 
+dist: ## what a release of this commit would be, in dist/: archives, checksums, SBOMs
+	$(GO) run $(GORELEASER) release --snapshot --clean
+
+release: ## the release of the tag that is checked out (the workflow of GitHub does it)
+	$(GO) run $(GORELEASER) release --clean
+
+sbom: build ## bin/rehearse.bom.json: which modules bin/rehearse is made of (CycloneDX)
+	$(GO) run $(CYCLONEDX) bin -json -noserial -notimestamp -output $(REHEARSE).bom.json $(REHEARSE)
+
+# Completions and man pages, with the date of the commit.
+release-docs: build
+	@rm -rf bin/release && mkdir -p bin/release/completions
+	@$(REHEARSE) completion bash > bin/release/completions/rehearse.bash
+	@$(REHEARSE) completion zsh > bin/release/completions/_rehearse
+	@$(REHEARSE) completion fish > bin/release/completions/rehearse.fish
+	@$(REHEARSE) completion powershell > bin/release/completions/rehearse.ps1
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(REHEARSE) man bin/release/man/man1
+
 clean:
-	rm -rf bin $(REPORT)
+	rm -rf bin dist $(REPORT)

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -216,14 +215,6 @@ func oneLine(text string) string {
 		}
 		return c
 	}, text)
-}
-
-// version is the module's version, as far as the build knows it.
-func version() string {
-	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
-		return b.Main.Version
-	}
-	return "(devel)"
 }
 
 func cloudwatchImageCommand() *cobra.Command {

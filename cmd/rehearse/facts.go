@@ -278,26 +278,3 @@ func statusOf(err error) int {
 	}
 	return steps.ExitInput
 }
-
-// build is the version of this program. One that was built without a version is told
-// from others by its content: what differs is not the same program.
-func build() string {
-	v := version()
-	if !strings.Contains(v, "devel") && !strings.Contains(v, "dirty") {
-		return v
-	}
-	name, err := os.Executable()
-	if err != nil {
-		return v
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return v
-	}
-	defer func() { _ = f.Close() }()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, f); err != nil {
-		return v
-	}
-	return fmt.Sprintf("%s %x", v, hash.Sum(nil)[:6])
-}

@@ -50,8 +50,10 @@ Exit status: 0 verified, 1 a promise was broken, 2 the input is wrong,
 3 inconclusive (nothing may be concluded, so a gate must not open).`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Version:       version(),
 	}
 	addLang(root)
+	root.InitDefaultVersionFlag()
 	root.AddCommand(
 		initCommand(),
 		verifyCommand(),
@@ -77,6 +79,10 @@ Exit status: 0 verified, 1 a promise was broken, 2 the input is wrong,
 		conformanceCommand(),
 		runsCommand(),
 		evidenceCommand(),
+		versionCommand(),
+		manCommand(),
 	)
+	addExamples(root)
+	addCompletions(root)
 	return root
 }

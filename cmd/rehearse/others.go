@@ -38,6 +38,9 @@ func planCommand() *cobra.Command {
 			facts := p.Facts(clock.Wall())
 			out := speaks(c)
 			plan.Describe(out, out.Lang, facts)
+			if plan.Window != nil {
+				tellOpening(out, steps.StartRules(p, plan), facts.Now)
+			}
 			wrong := false
 			for _, l := range plan.Lint(facts) {
 				out.tell(l.String())

@@ -181,18 +181,38 @@ func (o *timetable) people(plan *release.Plan) (*release.Window, error) {
 	return parsed, nil
 }
 
+// tellOpening says what the plan's window alone does not: a release that would last into
+// a freeze does not start, though the window is open.
+func tellOpening(out speaker, r *schedule.Rules, now time.Time) {
+	open, ok := r.Plan.Window.Next(now)
+	if !ok {
+		return // the plan's lints say so
+	}
+	reason, why := r.Closed(open)
+	if reason == schedule.Open {
+		return
+	}
+	at := open.In(r.Zone()).Format(momentLayout)
+	if next, ok := r.Next(open); ok {
+		out.say("%s is no opening: %s. The next opening is %s.", at, out.Text(why), next.In(r.Zone()).Format(momentLayout))
+	} else {
+		out.say("%s is no opening: %s. There is none in the next two years.", at, out.Text(why))
+	}
+}
+
+const momentLayout = "Mon 2006-01-02 15:04 MST"
+
 // mayStart answers a pipeline.
 func mayStart(out speaker, r *schedule.Rules, now time.Time) error {
-	const layout = "Mon 2006-01-02 15:04 MST"
 	reason, why := r.Closed(now)
 	if reason == schedule.Open {
 		out.say("open: a release by %q that starts now (%s) is over, way back included, at %s",
-			r.Plan.Name, now.In(r.Zone()).Format(layout), now.Add(r.Lasts()).In(r.Zone()).Format(layout))
+			r.Plan.Name, now.In(r.Zone()).Format(momentLayout), now.Add(r.Lasts()).In(r.Zone()).Format(momentLayout))
 		return nil
 	}
-	out.say("closed now (%s): %s", now.In(r.Zone()).Format(layout), out.Text(why))
+	out.say("closed now (%s): %s", now.In(r.Zone()).Format(momentLayout), out.Text(why))
 	if next, ok := r.Next(now); ok {
-		out.say("next opening: %s", next.In(r.Zone()).Format(layout))
+		out.say("next opening: %s", next.In(r.Zone()).Format(momentLayout))
 	} else {
 		out.say("there is no opening in the next two years: change the plan's window, the freezes, or when people are there")
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"rehearsal/internal/clock"
 )
 
 // hourly is three weeks of hours, in Tokyo: many requests at noon, few at night.
@@ -81,6 +83,31 @@ func TestAPipelineAsksWhetherItMayReleaseNow(t *testing.T) {
 	out, status = ask("2026-02-03T11:00:00+09:00", "--people-days", "Mon")
 	assert.Equal(t, 1, status, out)
 	assert.Contains(t, out, "there is no opening in the next two years")
+}
+
+func TestPlanTellsThatAReleaseWouldLastIntoAFreeze(t *testing.T) {
+	file := shop(t)
+	dir := filepath.Dir(file)
+	// The window is open all day, but for the freeze: its last minutes before are too late.
+	tokyo := time.FixedZone("JST", 9*3600)
+	now := clock.Wall().In(tokyo)
+	begins := now.AddDate(0, 0, 1)
+	spoil(t, filepath.Join(dir, "release.yaml"), "  days: [Tue, Wed, Thu]\n", "")
+	spoil(t, filepath.Join(dir, "release.yaml"), `"10:00-16:00"`, `"23:55-24:00"`)
+	out, status := run(t, nil, "plan", "--file", file)
+	require.Equal(t, 0, status, out)
+	assert.NotContains(t, out, "is no opening", "the window says all")
+	spoil(t, filepath.Join(dir, "release.yaml"), "{from: 2026-12-25, to: 2027-01-04, why: year end}",
+		"{from: "+begins.Format(time.DateOnly)+", to: "+begins.AddDate(0, 0, 2).Format(time.DateOnly)+", why: sale}")
+	out, status = run(t, nil, "plan", "--file", file)
+	require.Equal(t, 0, status, out)
+	next := begins.AddDate(0, 0, 3).Format(time.DateOnly)
+	assert.Contains(t, out, " 23:55 JST is no opening: a release that starts then is over, way back included, at ", out)
+	assert.Contains(t, out, "sale. The next opening is ")
+	assert.Contains(t, out, next+" 23:55 JST.")
+	out, _ = run(t, nil, "plan", "--file", file, "--lang", "ja")
+	assert.Contains(t, out, "には始められません")
+	assert.Contains(t, out, next)
 }
 
 func TestNoOpeningIsSaidWithItsReasonAndStatus1(t *testing.T) {
