@@ -160,6 +160,9 @@ func TestWhatIsMissingOrDamagedIsSaidAndTheRestIsShown(t *testing.T) {
 			lines := strings.SplitAfter(s, "\n")
 			return strings.Join(append(lines[:10:10], lines[20:]...), "")
 		}), []string{history + ": lines are missing in 1 places"}},
+		"a history of absurd numbers": {change(history, func(s string) string {
+			return strings.NewReplacer(`"at":3`, `"at":-3`, `"requests":`, `"requests":-9`, `"p99":`, `"p99":-`, `"v1":90`, `"v1":1e300`, `"to":2`, `"to":922337203685477`).Replace(s) + `{"at":9223372036854775807,"seq":999,"kind":"ended"}` + "\n"
+		}), []string{"The payments API is down"}},
 		"a history of zeros":  {change(history, func(string) string { return strings.Repeat("\x00", 1<<16) }), []string{history + " ends in the middle of line 1"}},
 		"a line without end":  {change(history, func(s string) string { return strings.Repeat("x", 9<<20) + "\n" + s }), []string{"it is longer than any line that a history has"}},
 		"a broken comparison": {change("compared.json", func(s string) string { return s[1:] }), []string{"compared.json is damaged"}},
@@ -341,4 +344,20 @@ func TestAThousandScenariosAreLessThanFiveMegabytes(t *testing.T) {
 			assert.Greater(t, len(report), 1_000_000, "it is all there")
 		})
 	}
+}
+
+// Whatever a history and the results hold, there is a report.
+func FuzzAnyFolderIsAReport(f *testing.F) {
+	canary := strings.SplitAfter(recorded(f, "canary-rolled-back"), "\n")
+	f.Add(strings.Join(canary[:12], ""), `{"stage":"containers","where":"a.feature:1","verdict":"failed","history":"h.containers.ndjson"}`)
+	f.Add(strings.Join(canary[12:40], ""), `{"stage":"simulated","where":"a.feature:1","verdict":"","version":"v2","history":"h.containers.ndjson"}`)
+	f.Add(strings.Join(canary[100:], ""), "{}\n[]")
+	f.Fuzz(func(t *testing.T, history, results string) {
+		d := newFolder(t)
+		d.write("histories/h.containers.ndjson", history)
+		d.write("results.ndjson", results)
+		if r, err := page.Read(d.dir); err == nil {
+			require.NoError(t, page.Report(&bytes.Buffer{}, r, lang.Japanese))
+		}
+	})
 }
