@@ -293,7 +293,7 @@ var (
 	code    = regexp.MustCompile("`[^`]*`|--?[\\w-]+|\\S*[=<>_{}\\\\]\\S*|\\w+[./:-]\\S+")
 	word    = regexp.MustCompile(`(^|[\s("'])[a-zA-Z][a-z]+([\s,;:.!?)"']|$)`)
 	command = regexp.MustCompile(`^\s*rehearse[ :]`)
-	aFile   = regexp.MustCompile(`(?m)^\w+: .*\n\w+: |^id: |^default-src |^\s*\w+: \{|^(?:[a-z]+ ){7,}[a-z]+$`)
+	aFile   = regexp.MustCompile(`(?m)^// |^defineParameterType|^\w+: .*\n\w+: |^id: |^default-src |^\s*\w+: \{|^(?:[a-z]+ ){7,}[a-z]+$`)
 	twice   = regexp.MustCompile(`[a-z]{2,},? [a-z]{2,}`)
 )
 
