@@ -98,5 +98,5 @@ func TestOneScenarioIsVerifiedByItsLine(t *testing.T) {
 	assert.Equal(t, 0, status, out)
 	data, err := os.ReadFile(filepath.Join(dir, "junit-simulated.xml"))
 	require.NoError(t, err)
-	assert.Regexp(t, `<testsuites [^>]*tests="4" skipped="0"`, string(data), "the rows of the outline, and no other scenario")
+	assert.Regexp(t, `<testsuites [^>]*tests="5" skipped="0"`, string(data), "the rows of the outline, and no other scenario")
 }
