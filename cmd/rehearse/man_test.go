@@ -42,7 +42,7 @@ func TestManPagesAreOneForEachCommandAndReproducible(t *testing.T) {
 	out, status := run(t, []string{"SOURCE_DATE_EPOCH=1767225600"}, "man", again)
 	require.Equal(t, 0, status, out)
 	assert.Contains(t, pagesOf(again)["rehearse-verify.1"], `"Jan 2026"`)
-	out, status = run(t, []string{"SOURCE_DATE_EPOCH=tomorrow"}, "man", again)
+	out, status = run(t, []string{"SOURCE_DATE_EPOCH=tomorrow", "LC_ALL=ja_JP.UTF-8"}, "man", again)
 	assert.Equal(t, 2, status)
 	assert.Contains(t, out, `SOURCE_DATE_EPOCH "tomorrow": 1970 年からの秒数を指定してください`, "errors are in the reader's language")
 }

@@ -16,7 +16,8 @@ type matrix struct {
 
 // A matrixRow is one failure, in all scenarios that have it.
 type matrixRow struct {
-	Failure    string
+	Failure    string // by which rows are told apart
+	What       Note   // the same for people
 	Scenarios  []*scenarioView
 	Cells      []matrixCell // one for each column
 	Undetected []seenOn     // users met it, and nothing noticed
@@ -59,13 +60,13 @@ func matrixOf(all []*scenarioView) *matrix {
 				found = []exposure{{At: story.exposed, Met: story.met}} // it is in the version itself
 			}
 			for _, f := range found {
-				label := f.String()
+				label, what := f.String(), note("%v", broken(f.Failure))
 				if f.Kind == "" {
-					label = story.version
+					label, what = story.version, note("%s", story.version)
 				}
 				row := rows[label]
 				if row == nil {
-					row = &matrixRow{Failure: label}
+					row = &matrixRow{Failure: label, What: what}
 					rows[label] = row
 					m.Rows = append(m.Rows, row)
 				}

@@ -13,6 +13,7 @@
 package page
 
 import (
+	"slices"
 	"time"
 
 	"rehearsal/internal/check"
@@ -145,7 +146,15 @@ type Note struct {
 func note(format string, args ...any) Note { return Note{format, args} }
 
 // Say is the note in the language.
-func (n Note) Say(l lang.Lang) string { return l.Sprintf(n.format, n.args...) }
+func (n Note) Say(l lang.Lang) string {
+	args := slices.Clone(n.args)
+	for i, a := range args {
+		if s, ok := a.(interface{ Say(lang.Lang) string }); ok {
+			args[i] = s.Say(l)
+		}
+	}
+	return l.Sprintf(n.format, args...)
+}
 
 // The verdicts of a Result; notEnded is of one that has a history and no line.
 const (

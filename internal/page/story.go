@@ -9,6 +9,7 @@ import (
 
 	"rehearsal/internal/alarm"
 	"rehearsal/internal/check"
+	"rehearsal/internal/lang"
 	"rehearsal/internal/stage"
 )
 
@@ -255,11 +256,11 @@ func (s *story) tell(h *stage.History) {
 		case stage.Shifted:
 			add(e.At, "shift", "traffic: %s", sharesOf(e.Shares))
 		case stage.Injected:
-			add(e.At, "", "failure prepared: %v", *e.Failure)
+			add(e.At, "", "failure prepared: %v", broken(*e.Failure))
 		case stage.Landed:
-			add(e.At, "bad", "failure present: %v (%s)", *e.Failure, cut(e.Detail, 160))
+			add(e.At, "bad", "failure present: %v (%s)", broken(*e.Failure), cut(e.Detail, 160))
 		case stage.Healed:
-			add(e.At, "ok", "failure taken away: %v", *e.Failure)
+			add(e.At, "ok", "failure taken away: %v", broken(*e.Failure))
 		case stage.Changed:
 			switch e.Alarm.To {
 			case alarm.OK:
@@ -330,8 +331,38 @@ func sharesOf(s stage.Shares) string {
 	return strings.Join(parts, ", ")
 }
 
-func probeOf(p *stage.Probe) string {
-	return strings.Join(slices.DeleteFunc([]string{string(p.Kind), p.Dependency, p.Version}, func(s string) bool { return s == "" }), " ")
+func probeOf(p *stage.Probe) said { return said(p.String()) }
+
+// broken is a failure, said in the language.
+type broken stage.Failure
+
+func (b broken) Say(l lang.Lang) string {
+	kind := l.Text(string(b.Kind))
+	if b.Kind == stage.Errors { // alone it is the word for how many there are
+		kind = l.Sprintf("error answers")
+	}
+	for _, where := range []string{b.Dependency, b.Variable, b.Zone} {
+		if where != "" {
+			kind += " (" + where + ")"
+		}
+	}
+	if b.Version != "" {
+		kind = b.Version + ": " + kind
+	}
+	parts := []string{kind}
+	if b.Times > 0 {
+		parts = append(parts, l.Sprintf("%d times as many requests", b.Times))
+	}
+	if b.Delay > 0 {
+		parts = append(parts, duration(l, b.Delay))
+	}
+	if b.Share > 0 {
+		parts = append(parts, l.Sprintf("%g %% of requests", b.Share))
+	}
+	if b.After > 0 {
+		parts = append(parts, l.Sprintf("after %s", duration(l, b.After)))
+	}
+	return strings.Join(parts, l.Sprintf(", "))
 }
 
 // thousands is 1234567 as 1,234,567.
