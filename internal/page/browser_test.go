@@ -161,7 +161,7 @@ func TestAPackedTimelineIsDrawnWhenItsScenarioIsOpened(t *testing.T) {
 	drawn := `document.querySelectorAll(".pictures svg").length`
 	assert.Equal(t, 1, of(ctx, t, chromedp.Evaluate[int](drawn)), "what failed is there without a script")
 	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys("#s5 > summary", "\r"), wait(`!!document.querySelector("#s5 .pictures svg")`)))
-	assert.Contains(t, of(ctx, t, chromedp.Evaluate[string](`document.querySelector("#s5 .pictures").textContent`)), "errors, 5 % of requests", "it is the scenario's own")
+	assert.Contains(t, of(ctx, t, chromedp.Evaluate[string](`document.querySelector("#s5 .pictures").textContent`)), "error answers, 5 % of requests", "it is the scenario's own")
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("file://"+file+"#s177"), wait(`!!document.querySelector("#s177[open] .pictures svg")`)))
 	require.NoError(t, chromedp.Do(ctx, chromedp.SendKeys("#find", "region r07"), wait(`document.getElementById("found").textContent === "20 scenarios"`)))
 	assert.Equal(t, 20, of(ctx, t, chromedp.Evaluate[int](`[...document.querySelectorAll(".scenario")].filter(e => e.checkVisibility()).length`)))

@@ -60,9 +60,9 @@ func matrixOf(all []*scenarioView) *matrix {
 				found = []exposure{{At: story.exposed, Met: story.met}} // it is in the version itself
 			}
 			for _, f := range found {
-				label, what := f.String(), note("%v", broken(f.Failure))
+				label, what := f.String(), Note{"%s", []any{broken(f.Failure)}}
 				if f.Kind == "" {
-					label, what = story.version, note("%s", story.version)
+					label, what = story.version, Note{"%s", []any{story.version}}
 				}
 				row := rows[label]
 				if row == nil {

@@ -64,7 +64,7 @@ func TestTheReportSaysWhatCameOfTheRun(t *testing.T) {
 			"… did not end containers One that ran when the run was killed",
 		}},
 		{"matrix", []string{
-			"Failure shop-5xx-rate", "v2: errors, 50 % of requests The new version fails half of its requests , The payments API is down", "predicted 2m 41s", "measured 2m 41s ★ first",
+			"Failure shop-5xx-rate", "v2: error answers, 50 % of requests The new version fails half of its requests , The payments API is down", "predicted 2m 41s", "measured 2m 41s ★ first",
 			"✗ undetected simulated: 1,260 requests failed, and nothing noticed", "Silent in every scenario: shop-error-logs, shop-memory",
 		}},
 		{"promises", []string{
@@ -91,7 +91,7 @@ func TestEachTimelineStandsInWordsToo(t *testing.T) {
 	report := mixedRun(t).html(lang.English)
 	assert.Contains(t, report, `<svg class="chart"`)
 	for _, s := range []string{
-		"0:00 start v2", "users can meet the failure", "failure present: v2: errors, 50 % of requests (", "traffic: v1 90 %, v2 10 %", "ALARM shop-5xx-rate", "service is restored", "none of 354 acknowledged writes lost or doubled",
+		"0:00 start v2", "users can meet the failure", "failure present: v2: error answers, 50 % of requests (", "traffic: v1 90 %, v2 10 %", "ALARM shop-5xx-rate", "service is restored", "none of 354 acknowledged writes lost or doubled",
 	} {
 		assert.Contains(t, text(t, report, "s1"), s)
 	}
