@@ -22,7 +22,7 @@ func TestDocsAreWrittenWithoutRunningAnything(t *testing.T) {
 	require.Equal(t, 0, status, out)
 	assert.Contains(t, out, filepath.Join(into, "index.html"))
 	html := read()
-	for _, words := range []string{"A bad version is caught before it spreads", "悪いリリースは広がる前に引き戻される", "Step 1: 10 % of the users", "shop-p99-latency", "the watched wait after a shift", "No outcome is known"} {
+	for _, words := range []string{"A bad version is caught before it spreads", "戻り道", "Step 1: 10 % of the users", "shop-p99-latency", "the watched wait after a shift", "No outcome is known"} {
 		assert.Contains(t, html, words)
 	}
 	assert.NotContains(t, html, "Outcomes are the last known ones")
