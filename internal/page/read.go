@@ -128,16 +128,17 @@ func lines(in io.Reader, f func(n int, line []byte, whole bool)) error {
 		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}
-		if err != nil && !errors.Is(err, io.EOF) {
+		over := errors.Is(err, io.EOF)
+		if err != nil && !over {
 			return err
 		}
 		switch text := strings.TrimSpace(string(line[:min(len(line), 1)])); {
 		case long:
-			f(n, nil, err == nil)
+			f(n, nil, !over)
 		case text != "" || len(line) > 1:
-			f(n, line, err == nil)
+			f(n, line, !over)
 		}
-		if err != nil {
+		if over {
 			return nil
 		}
 		line, long = line[:0], false

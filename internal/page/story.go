@@ -139,7 +139,7 @@ func (s *story) rollback(h *stage.History) {
 		}
 		b := &Rollback{At: e.At, Back: check.Never, Restore: check.Never}
 		b.Stable, b.Why, _ = strings.Cut(rest, ": ")
-		on := time.Duration(check.Never)
+		on := check.Never
 		current := stage.Shares{}
 		for sh := range h.All(stage.Shifted) {
 			current = sh.Shares

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// DORA's measures (https://dora.dev/guides/dora-metrics/) are of deployments to
-// production. These are the same questions asked of rehearsals, which come before them:
+// DORA is the questions that DORA asks of deployments to production
+// (https://dora.dev/guides/dora-metrics/), asked of rehearsals, which come before them:
 // they say how a team's changes fare when they are rehearsed, and nothing of production.
 // Only runs of all scenarios count, and only those that have ended.
 //
