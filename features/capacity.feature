@@ -10,7 +10,7 @@ Feature: A release has room enough while it goes on
 
   Rule: The release itself slows nobody down
 
-    @thorough
+    @thorough @alone
     Scenario: The new version takes over while the old one drains
       When "v2" is released as the "rolling" plan says
       Then the release succeeds
@@ -19,7 +19,7 @@ Feature: A release has room enough while it goes on
 
   Rule: The replicas that are left bear the load while one version drains
 
-    @thorough
+    @thorough @alone
     Scenario: The old version drains at half as much again as on any other day
       Given each replica has 50% of a core
       When "v1" drains and "v2" takes over at 300 requests per second, as the "blue-green" plan says
@@ -28,7 +28,7 @@ Feature: A release has room enough while it goes on
 
   Rule: A balancer that is not fair is noticed only where a replica is full
 
-    @thorough
+    @thorough @alone
     Scenario: One replica of the new version gets three times its share
       Given one replica of version "v2" gets 3 times as many requests as each other
       When "v2" is released as the "canary" plan says

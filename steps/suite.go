@@ -46,6 +46,8 @@ type Suite struct {
 	// Notify hears what happens, for people to watch; nil is nobody. It is called from
 	// several goroutines when Parallel is above 1.
 	Notify func(Notice)
+
+	machine sync.RWMutex // see enter
 }
 
 // A Notice is one thing that happens in a scenario: its stage is up (Stage), a step
@@ -148,10 +150,12 @@ func (s *Suite) Run(ctx context.Context, specs []*Spec, paths []string, tags str
 func (s *Suite) scenario(sc *godog.ScenarioContext, all []form, specOf func(*godog.Scenario) (*Spec, error), done func(*Result)) {
 	w := &World{suite: s, setup: s.Project.Setup}
 	var began time.Time
-	step := ""
+	step, leave := "", func() {}
 	sc.Before(func(ctx context.Context, p *godog.Scenario) (_ context.Context, err error) {
+		if w.spec, err = specOf(p); w.spec != nil {
+			leave = s.enter(w.spec)
+		}
 		began = clock.Wall()
-		w.spec, err = specOf(p)
 		return context.WithValue(ctx, worldKey{}, w), err
 	})
 	sc.StepContext().Before(func(ctx context.Context, st *godog.Step) (context.Context, error) {
@@ -163,6 +167,7 @@ func (s *Suite) scenario(sc *godog.ScenarioContext, all []form, specOf func(*god
 	})
 	sc.After(func(ctx context.Context, _ *godog.Scenario, err error) (context.Context, error) {
 		w.over = true
+		defer func() { leave() }()
 		if w.spec == nil { // it was refused before it began
 			return ctx, nil
 		}
@@ -181,6 +186,22 @@ func (s *Suite) scenario(sc *godog.ScenarioContext, all []form, specOf func(*god
 	for _, f := range all {
 		registerForm(sc, f, w)
 	}
+}
+
+// AloneTag marks the scenarios that measure how much this machine can bear: no other runs
+// meanwhile. Nor does one beside those that push to a pipeline, since building takes all
+// there is.
+const AloneTag = "@alone"
+
+// enter waits until the scenario may run beside those that do; leave is to be called at
+// its end.
+func (s *Suite) enter(spec *Spec) (leave func()) {
+	if slices.Contains(spec.Tags, AloneTag) || slices.Contains(spec.Tags, PipelineTag) {
+		s.machine.Lock() // those that wait for it hold back the ones behind them
+		return s.machine.Unlock
+	}
+	s.machine.RLock()
+	return s.machine.RUnlock
 }
 
 // worldKey is where a scenario's context has its World.

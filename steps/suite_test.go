@@ -104,3 +104,27 @@ func TestNothingThatNeverHappenedIsJudged(t *testing.T) {
 	assert.Equal(t, check.Inconclusive, v.Results[0].Verdict, "its moment never came")
 	assert.Equal(t, ExitInconclusive, v.Status())
 }
+
+func TestAScenarioThatMeasuresTheMachineRunsAlone(t *testing.T) {
+	p := shop(t)
+	const broken = shopAtRest + "    Then version \"v1\" never serves anyone\n"
+	file := feature(t, "Feature: f\n  Scenario: beside others\n"+broken+"  @alone\n  Scenario: alone\n"+broken+"  @pipeline\n  Scenario: builds\n"+broken)
+	specs, err := ReadSpecs(p, []string{file}, "")
+	require.NoError(t, err)
+	s := &Suite{Project: p, Stage: Simulated, Seed: 1, Raise: simulate}
+	others := map[string]bool{} // whether another scenario could begin
+	s.Notify = func(n Notice) {
+		if n.Spec != nil && n.Step != "" {
+			others[n.Spec.Name] = s.machine.TryRLock()
+			if others[n.Spec.Name] {
+				s.machine.RUnlock()
+			}
+			assert.False(t, s.machine.TryLock(), "none that wants to be alone begins beside another")
+		}
+	}
+	results, err := s.Run(t.Context(), specs, []string{file}, "")
+	require.NoError(t, err)
+	require.Len(t, results, 3)
+	assert.Equal(t, map[string]bool{"beside others": true, "alone": false, "builds": false}, others)
+	assert.True(t, s.machine.TryLock(), "what failed has left too")
+}

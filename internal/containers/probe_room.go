@@ -1,15 +1,18 @@
 package containers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/docker/go-units"
 	"github.com/moby/moby/client"
 
+	"rehearsal/internal/clock"
 	"rehearsal/internal/stage"
 )
 
@@ -43,16 +46,26 @@ func (s *Stage) probeRoom(ctx context.Context, p stage.Probe) (string, error) {
 			return "", fmt.Errorf("free space of %s: %w", root, err)
 		}
 	}
-	used, err := s.docker.DiskUsage(ctx, client.DiskUsageOptions{Images: true})
-	if err != nil {
+	if asked.images, err = imageSizes(ctx, s.docker); err != nil {
 		return "", fmt.Errorf("ask the engine what its images take: %w", err)
 	}
-	asked.images = used.Images.TotalSize
 	said, fits := asked.judge()
 	if !fits {
 		return "", failed(p, "%s", said)
 	}
 	return said, nil
+}
+
+// imageSizes is how many bytes the engine's images take. Engines before 23 count for one
+// who asks at a time and refuse the others, such as a scenario that runs beside this one.
+func imageSizes(ctx context.Context, docker client.APIClient) (bytes int64, err error) {
+	perr := clock.Poll(ctx, 100*time.Millisecond, func() (bool, error) {
+		var used client.DiskUsageResult
+		used, err = docker.DiskUsage(ctx, client.DiskUsageOptions{Images: true})
+		bytes = used.Images.TotalSize
+		return err == nil || !strings.Contains(err.Error(), "already running"), nil
+	})
+	return bytes, cmp.Or(err, perr)
 }
 
 // room is what the staging copy asks for: every service once, the released one with the

@@ -1,9 +1,15 @@
 package containers
 
 import (
+	"context"
+	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
 
+	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"rehearsal/internal/stage"
 )
@@ -46,4 +52,30 @@ func TestRoomCountsBothVersions(t *testing.T) {
 	assert.Equal(t, 7, r.containers, "database, payments, two of v1 and three of v2")
 	assert.EqualValues(t, 5*128<<20, r.memory)
 	assert.Equal(t, []string{"database", "payments"}, r.unlimited)
+}
+
+func TestAnEngineThatCountsForSomebodyElseIsAskedAgain(t *testing.T) {
+	asked := 0
+	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if asked++; asked < 3 {
+			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = w.Write([]byte(`{"message":"a disk usage operation is already running"}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"LayersSize":42}`))
+	}))
+	defer engine.Close()
+	docker, err := client.New(client.WithHost("tcp://"+engine.Listener.Addr().String()), client.WithAPIVersion("1.41"))
+	require.NoError(t, err)
+	bytes, err := imageSizes(t.Context(), docker)
+	require.NoError(t, err)
+	assert.EqualValues(t, 42, bytes)
+	assert.Equal(t, 3, asked)
+
+	asked = -1000
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err = imageSizes(ctx, docker)
+	assert.Error(t, err, "not for ever")
 }
