@@ -57,6 +57,7 @@ Feature: Versions of the shop that are really bad
       Then the release is rolled back
       And the alarm "shop-5xx-rate" may go off too
       And the alarm "shop-p99-latency" may go off too
+      And the alarm "shop-unhealthy-hosts" may go off too
       And the alarm "shop-error-logs" may go off too
       And version "v1" serves everyone
       And no acknowledged order is lost or doubled
