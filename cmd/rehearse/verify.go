@@ -152,7 +152,7 @@ func verifyCommand() *cobra.Command {
 	c.Flags().StringVar(&f.report, "report", "", "folder for JUnit XML, Cucumber JSON, results and histories")
 	f.past.add(c)
 	c.Flags().IntVar(&f.past.keep, "runs-keep", runs.Keep, "how many past runs are kept: the oldest go first")
-	c.Flags().StringVar(&f.evidenceKey, "evidence-key", "", "the ed25519 key with which the evidence in the report folder is signed (`rehearse evidence key` makes one)")
+	c.Flags().StringVar(&f.evidenceKey, "evidence-key", "", "the ed25519 key with which the evidence in the report folder is signed (made by rehearse evidence key)")
 	addServe(c, &f.serve)
 	return c
 }
