@@ -96,7 +96,7 @@ func collect(t *testing.T) (all []message) {
 // silent are folders whose text is not for the reader of a rehearsal.
 var silent = []string{
 	"fixtures", "examples", "features", // the sample shop is not of Rehearsal
-	"internal/tidy",                                                   // a test
+	"internal/tidy", "internal/browser", // tests, and what they stand on
 	"internal/cloudwatch", "internal/conformance", "internal/awshttp", // they speak as AWS does, to its clients
 }
 

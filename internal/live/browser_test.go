@@ -4,72 +4,22 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
-	cdplog "github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"rehearsal/internal/browser"
 	"rehearsal/internal/check"
 	"rehearsal/internal/lang"
 	"rehearsal/internal/live"
 	"rehearsal/internal/stage"
 )
-
-// browser is a headless Chromium, and what its console says.
-func browser(t *testing.T) (context.Context, *console) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("a browser takes seconds to start")
-	}
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("there is no Chromium (Debian's package chromium)")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WSURLReadTimeout(2*time.Minute))
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	said := &console{}
-	require.NoError(t, chromedp.Do(ctx)) // starts it
-	require.NoError(t, chromedp.Listen(ctx, said.hear))
-	_, err = chromedp.Call(ctx, cdplog.Enable, cdp.Empty{})
-	require.NoError(t, err)
-	return ctx, said
-}
-
-type console struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (c *console) hear(event any) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch e := event.(type) {
-	case *cdplog.EventEntryAdded:
-		c.lines = append(c.lines, fmt.Sprintf("%s: %s", e.Entry.Level, e.Entry.Text))
-	case *runtime.EventExceptionThrown:
-		c.lines = append(c.lines, e.ExceptionDetails.Text)
-	}
-}
-
-func (c *console) all() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return append([]string(nil), c.lines...)
-}
 
 // A stand is a run under way: a real canary up to its alarm, a release that rolls, a
 // stage that is raised, and some that have ended.
@@ -131,20 +81,12 @@ const alarmed = 240*time.Second + 145*time.Millisecond // when the alarm of the 
 
 // shows waits until the page says the text.
 func shows(text string) chromedp.Action[chromedp.Void] {
-	return chromedp.Poll[chromedp.Void](fmt.Sprintf("document.body.innerText.includes(%q)", text), chromedp.WithPollingTimeout(time.Minute))
-}
-
-// of is what the action finds.
-func of[T any](ctx context.Context, t *testing.T, a chromedp.Action[T]) T {
-	t.Helper()
-	v, err := chromedp.Run(ctx, a)
-	require.NoError(t, err)
-	return v
+	return browser.Until(fmt.Sprintf("document.body.innerText.includes(%q)", text))
 }
 
 // What a page comes to show by changes is what one shows that is opened then.
 func TestChangesLeadToTheSamePageAsASnapshot(t *testing.T) {
-	ctx, said := browser(t)
+	ctx, said := browser.Start(t)
 	s := standing(t, lang.English)
 	server, err := live.Serve(s.Run, "", lang.English)
 	require.NoError(t, err)
@@ -154,7 +96,7 @@ func TestChangesLeadToTheSamePageAsASnapshot(t *testing.T) {
 	require.NoError(t, chromedp.Do(ctx, shows("bake 2m 1s of 5m")))
 	s.until(alarmed)
 	require.NoError(t, chromedp.Do(ctx, shows("ALARM shop-5xx-rate")))
-	assert.Equal(t, "the alarm shop-5xx-rate went off: The new version fails half of its requests", of(ctx, t, chromedp.Text("#alert")))
+	assert.Equal(t, "the alarm shop-5xx-rate went off: The new version fails half of its requests", browser.Of(ctx, t, chromedp.Text("#alert")))
 	s.Run.End("raised", check.Passed, "")
 	s.Tell(func(st *live.State, now time.Time) { st.Begin("next", "containers", "The <b>next</b> one", now) })
 	s.until(280 * time.Second)
@@ -163,18 +105,19 @@ func TestChangesLeadToTheSamePageAsASnapshot(t *testing.T) {
 	s.Run.End("next", check.Passed, "")
 	s.over(1, "BROKEN: a promise was broken, do not release")
 	require.NoError(t, chromedp.Do(ctx, shows("BROKEN")))
-	changed := of(ctx, t, chromedp.InnerHTML("#live"))
-	assert.Equal(t, "BROKEN: a promise was broken, do not release", of(ctx, t, chromedp.Text("#alert")))
+	changed := browser.Of(ctx, t, chromedp.InnerHTML("#live"))
+	assert.Equal(t, "BROKEN: a promise was broken, do not release", browser.Of(ctx, t, chromedp.Text("#alert")))
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(server.URL), shows("BROKEN")))
-	assert.Equal(t, of(ctx, t, chromedp.InnerHTML("#live")), changed)
-	assert.True(t, of(ctx, t, chromedp.Evaluate[bool](`document.getElementById("lost").hidden`)))
-	assert.Empty(t, said.all(), "the console is silent: the policy allows what the page does")
+	assert.Equal(t, browser.Of(ctx, t, chromedp.InnerHTML("#live")), changed)
+	assert.True(t, browser.Of(ctx, t, chromedp.Evaluate[bool](`document.getElementById("lost").hidden`)))
+	lines, _ := said.All()
+	assert.Empty(t, lines, "the console is silent: the policy allows what the page does")
 }
 
 // A run that goes away leaves what was known last, and says so; one that is heard again
 // goes on.
 func TestAPageOutlivesTheRun(t *testing.T) {
-	ctx, _ := browser(t)
+	ctx, _ := browser.Start(t)
 	s := standing(t, lang.English)
 	server, err := live.Serve(s.Run, "", lang.English)
 	require.NoError(t, err)
@@ -190,7 +133,7 @@ func TestAPageOutlivesTheRun(t *testing.T) {
 	defer func() { _ = server.Close(t.Context()) }()
 	another.Tell(func(st *live.State, now time.Time) { st.Begin("1", "containers", "another run", now) })
 	require.NoError(t, chromedp.Do(ctx, shows("another run")))
-	text := of(ctx, t, chromedp.Text("body"))
+	text := browser.Of(ctx, t, chromedp.Text("body"))
 	assert.NotContains(t, text, "A name-that-is-one-word", "what the run before had is gone")
 	assert.NotContains(t, text, "There is no word")
 	another.Tell(func(st *live.State, _ time.Time) { st.Over = true })
@@ -199,7 +142,7 @@ func TestAPageOutlivesTheRun(t *testing.T) {
 // The page at three widths, in both schemes and languages: nothing is wider than the
 // page, and all text can be read. The screenshots are kept with -artifacts.
 func TestThePageIsSeen(t *testing.T) {
-	ctx, said := browser(t)
+	ctx, said := browser.Start(t)
 	for _, l := range []lang.Lang{lang.English, lang.Japanese} {
 		s := standing(t, l)
 		s.until(alarmed)
@@ -211,13 +154,12 @@ func TestThePageIsSeen(t *testing.T) {
 		}()
 		for _, scheme := range []string{"light", "dark"} {
 			for _, width := range []int64{390, 820, 1400} {
-				_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
-				require.NoError(t, err)
+				browser.Scheme(ctx, t, scheme)
 				require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(width, 900), chromedp.Navigate(server.URL), shows("shop-5xx-rate")))
-				wide := of(ctx, t, chromedp.Evaluate[string](`[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 0.5).map(e => e.tagName + " " + e.className).join()`))
-				faint := of(ctx, t, chromedp.Evaluate[[]string](faintText))
-				text := of(ctx, t, chromedp.Text("body"))
-				shot := of(ctx, t, chromedp.FullScreenshot(100))
+				wide := browser.Of(ctx, t, chromedp.Evaluate[string](`[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 0.5).map(e => e.tagName + " " + e.className).join()`))
+				faint := browser.Of(ctx, t, chromedp.Evaluate[[]string](browser.FaintText))
+				text := browser.Of(ctx, t, chromedp.Text("body"))
+				shot := browser.Of(ctx, t, chromedp.FullScreenshot(100))
 				name := fmt.Sprintf("%s-%s-%d.png", l, scheme, width)
 				assert.Empty(t, wide, "wider than the page: %s", name)
 				assert.Empty(t, faint, "too little contrast: %s", name)
@@ -226,23 +168,6 @@ func TestThePageIsSeen(t *testing.T) {
 			}
 		}
 	}
-	assert.Empty(t, said.all())
+	lines, _ := said.All()
+	assert.Empty(t, lines)
 }
-
-// faintText is the text whose contrast is below 4.5 : 1, as WCAG 2.2 (1.4.3) has it.
-const faintText = `(() => {
-	const channel = c => { c /= 255; return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
-	const light = rgb => 0.2126 * channel(rgb[0]) + 0.7152 * channel(rgb[1]) + 0.0722 * channel(rgb[2]);
-	const parse = css => css.match(/[\d.]+/g).map(Number);
-	const behind = e => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c.length === 3 || c[3] > 0) return c; } return [255, 255, 255]; };
-	const out = [];
-	const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-	for (let n; n = walk.nextNode();) {
-		const e = n.parentElement;
-		if (!n.data.trim() || !e.getClientRects().length) continue;
-		const a = light(parse(getComputedStyle(e).color)), b = light(behind(e));
-		const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-		if (ratio < 4.5) out.push(n.data.trim() + " " + ratio.toFixed(2));
-	}
-	return out;
-})()`

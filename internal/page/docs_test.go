@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"rehearsal/internal/alarm"
+	"rehearsal/internal/browser"
 	"rehearsal/internal/chart"
 	"rehearsal/internal/lang"
 	"rehearsal/internal/page"
@@ -150,7 +150,7 @@ func TestAReportFolderKnowsOutcomes(t *testing.T) {
 
 // The guide at three widths, in both schemes and languages, as the report is seen.
 func TestTheGuideIsSeen(t *testing.T) {
-	ctx, console := browser(t)
+	ctx, console := browser.Start(t)
 	g := shopGuide(t)
 	g.Last = func(string, *page.Scenario) []page.Past {
 		return []page.Past{{At: noon, Verdict: "passed", Detect: 170 * time.Second}, {At: noon, Verdict: "failed", Detect: -1}}
@@ -160,20 +160,19 @@ func TestTheGuideIsSeen(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, []byte(docsOf(t, g, l)), 0o600))
 		for _, scheme := range []string{"light", "dark"} {
 			for _, width := range []int64{390, 820, 1440} {
-				_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
-				require.NoError(t, err)
+				browser.Scheme(ctx, t, scheme)
 				require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(width, 1000), chromedp.Navigate("file://"+file)))
 				name := fmt.Sprintf("docs-%s-%s-%d.png", l, scheme, width)
-				require.NoError(t, os.WriteFile(filepath.Join(shots(t), name), of(ctx, t, chromedp.FullScreenshot(100)), 0o600))
-				of(ctx, t, chromedp.Evaluate[bool](`(() => { for (const d of document.querySelectorAll("details")) d.open = true; return true; })()`))
-				assert.Empty(t, of(ctx, t, chromedp.Evaluate[[]string](wider)), "wider than the page: %s", name)
-				assert.Empty(t, of(ctx, t, chromedp.Evaluate[[]string](faintText)), "too little contrast: %s", name)
-				assert.Empty(t, of(ctx, t, chromedp.Evaluate[[]string](outOfChart)), "a diagram's text outside of it: %s", name)
-				assert.Empty(t, of(ctx, t, chromedp.Evaluate[[]string](tiny)), "a diagram's text too small: %s", name)
+				require.NoError(t, os.WriteFile(filepath.Join(shots(t), name), browser.Of(ctx, t, chromedp.FullScreenshot(100)), 0o600))
+				browser.Of(ctx, t, chromedp.Evaluate[bool](`(() => { for (const d of document.querySelectorAll("details")) d.open = true; return true; })()`))
+				assert.Empty(t, browser.Of(ctx, t, chromedp.Evaluate[[]string](wider)), "wider than the page: %s", name)
+				assert.Empty(t, browser.Of(ctx, t, chromedp.Evaluate[[]string](browser.FaintText)), "too little contrast: %s", name)
+				assert.Empty(t, browser.Of(ctx, t, chromedp.Evaluate[[]string](outOfChart)), "a diagram's text outside of it: %s", name)
+				assert.Empty(t, browser.Of(ctx, t, chromedp.Evaluate[[]string](tiny)), "a diagram's text too small: %s", name)
 			}
 		}
 	}
-	lines, asked := console.all()
+	lines, asked := console.All()
 	assert.Empty(t, lines, "the console is silent")
 	assert.Empty(t, asked, "nothing is asked of any network")
 }
@@ -188,7 +187,7 @@ const (
 
 // A timeline at three widths: all of its text is within it, and can be read.
 func TestTimelinesAreSeen(t *testing.T) {
-	ctx, console := browser(t)
+	ctx, console := browser.Start(t)
 	f, err := os.Open("../live/testdata/canary-rolled-back.ndjson")
 	require.NoError(t, err)
 	defer func() { _ = f.Close() }()
@@ -202,11 +201,11 @@ func TestTimelinesAreSeen(t *testing.T) {
 		for _, width := range []int64{390, 820} {
 			require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(width, 800), chromedp.Navigate("file://"+file)))
 			name := fmt.Sprintf("timeline-%s-%d.png", l, width)
-			require.NoError(t, os.WriteFile(filepath.Join(shots(t), name), of(ctx, t, chromedp.FullScreenshot(100)), 0o600))
-			assert.Empty(t, of(ctx, t, chromedp.Evaluate[[]string](outOfChart)), "text outside of it: %s", name)
-			assert.Empty(t, of(ctx, t, chromedp.Evaluate[[]string](tiny)), "text too small: %s", name)
+			require.NoError(t, os.WriteFile(filepath.Join(shots(t), name), browser.Of(ctx, t, chromedp.FullScreenshot(100)), 0o600))
+			assert.Empty(t, browser.Of(ctx, t, chromedp.Evaluate[[]string](outOfChart)), "text outside of it: %s", name)
+			assert.Empty(t, browser.Of(ctx, t, chromedp.Evaluate[[]string](tiny)), "text too small: %s", name)
 		}
 	}
-	lines, _ := console.all()
+	lines, _ := console.All()
 	assert.Empty(t, lines)
 }
