@@ -167,7 +167,7 @@ func (s *Suite) scenario(sc *godog.ScenarioContext, all []form, specOf func(*god
 	})
 	sc.After(func(ctx context.Context, _ *godog.Scenario, err error) (context.Context, error) {
 		w.over = true
-		defer func() { leave() }()
+		defer leave()
 		if w.spec == nil { // it was refused before it began
 			return ctx, nil
 		}

@@ -129,11 +129,7 @@ func (d *docs) outcomes(ctx context.Context, g *page.Guide) (done func(), err er
 			d.broken = err
 			return nil
 		}
-		out := make([]page.Past, len(past))
-		for i, p := range past {
-			out[i] = page.Past{At: p.At, Commit: p.Commit, Verdict: p.Verdict, Detect: p.Detect, Restore: p.Restore}
-		}
-		return out
+		return shownPast(past)
 	}
 	return func() { _ = store.Close() }, nil
 }

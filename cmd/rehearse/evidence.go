@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -41,18 +40,6 @@ func evidenceCommand() *cobra.Command {
 	return c
 }
 
-// saying prints lines in the reader's language.
-type saying struct {
-	out  io.Writer
-	lang lang.Lang
-}
-
-func (s saying) line(format string, args ...any) {
-	for _, l := range lang.Wrap(lang.Clean(s.lang.Sprintf(format, args...)), "  ", 80) {
-		fmt.Fprintln(s.out, l)
-	}
-}
-
 func evidenceVerifyCommand() *cobra.Command {
 	var key string
 	c := &cobra.Command{
@@ -65,8 +52,8 @@ Exit status: 0 it holds, 1 it does not, 2 there is no evidence or no key to chec
 3 no key was given, so that anyone may have written it.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			say := saying{c.OutOrStdout(), readersLang(c)}
-			_, err := holds(c.Context(), args[0], key, say)
+			out := speaks(c)
+			_, err := holds(c.Context(), args[0], key, out)
 			return err
 		},
 	}
@@ -75,7 +62,7 @@ Exit status: 0 it holds, 1 it does not, 2 there is no evidence or no key to chec
 }
 
 // holds checks the evidence of a folder and says what it is of, or what does not hold.
-func holds(ctx context.Context, folder, keyFile string, say saying) (*evidence.Evidence, error) {
+func holds(ctx context.Context, folder, keyFile string, out speaker) (*evidence.Evidence, error) {
 	var key *evidence.PublicKey
 	var err error
 	if keyFile != "" {
@@ -88,38 +75,38 @@ func holds(ctx context.Context, folder, keyFile string, say saying) (*evidence.E
 		return nil, err
 	}
 	if len(e.Wrong) > 0 {
-		say.line("The evidence in %s does not hold:", folder)
+		out.wrap("The evidence in %s does not hold:", folder)
 		const most = 20
 		for _, w := range e.Wrong[:min(most, len(e.Wrong))] {
-			say.line("  %s", say.lang.Text(w))
+			out.wrap("  %s", out.Text(w))
 		}
 		if more := len(e.Wrong) - most; more > 0 {
-			say.line("  and %d more", more)
+			out.wrap("  and %d more", more)
 		}
 		return e, exitStatus(steps.ExitBroken)
 	}
 	p := e.Predicate
-	say.line("%s: %d files are as they were when the run ended.", folder, len(e.Subject))
+	out.wrap("%s: %d files are as they were when the run ended.", folder, len(e.Subject))
 	commit := p.Run.Commit
 	switch {
 	case commit == "":
-		commit = say.lang.Sprintf("no known commit")
+		commit = out.Sprintf("no known commit")
 	case p.Run.Dirty:
-		commit = say.lang.Sprintf("%s with changes that no commit has", commit)
+		commit = out.Sprintf("%s with changes that no commit has", commit)
 	}
-	say.line("It states: %s, %s at %s, %d passed, %d failed, %d inconclusive, by rehearse %s with seed %d.",
-		p.Run.Service, say.lang.Text(p.Verdict), commit, p.Passed, p.Failed, p.Unknown, p.Versions.Rehearse, p.Run.Seed)
+	out.wrap("It states: %s, %s at %s, %d passed, %d failed, %d inconclusive, by rehearse %s with seed %d.",
+		p.Run.Service, out.Text(p.Verdict), commit, p.Passed, p.Failed, p.Unknown, p.Versions.Rehearse, p.Run.Seed)
 	for _, name := range e.Others {
-		say.line("%s is the report of another run, and was not looked at.", name)
+		out.wrap("%s is the report of another run, and was not looked at.", name)
 	}
 	switch {
 	case e.Signed:
-		say.line("It is signed with the key given, %s.", strings.Join(e.SignedBy, ", "))
+		out.wrap("It is signed with the key given, %s.", strings.Join(e.SignedBy, ", "))
 		return e, nil
 	case len(e.SignedBy) == 0:
-		say.line("It is not signed: anyone may have written it.")
+		out.wrap("It is not signed: anyone may have written it.")
 	default:
-		say.line("Its signature, by %s, was not checked: name the public key with --key. Anyone may have written it.", strings.Join(e.SignedBy, ", "))
+		out.wrap("Its signature, by %s, was not checked: name the public key with --key. Anyone may have written it.", strings.Join(e.SignedBy, ", "))
 	}
 	return e, exitStatus(steps.ExitInconclusive)
 }
@@ -138,14 +125,14 @@ Exit status: 0 the same, 1 something differs or the evidence does not hold, 2 wr
 input, 3 nothing of the run was simulated.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			say := saying{c.OutOrStdout(), readersLang(c)}
-			e, err := holds(c.Context(), args[0], key, say)
+			out := speaks(c)
+			e, err := holds(c.Context(), args[0], key, out)
 			var status exitStatus
 			unsigned := errors.As(err, &status) && status == steps.ExitInconclusive // what is replayed needs no signature
 			if err != nil && !unsigned {
 				return err
 			}
-			return replay(c.Context(), e.Predicate, args[0], file, say)
+			return replay(c.Context(), e.Predicate, args[0], file, out)
 		},
 	}
 	c.Flags().StringVar(&key, "key", "", "the public key with which to check the signature")
@@ -154,9 +141,9 @@ input, 3 nothing of the run was simulated.`,
 }
 
 // replay runs the simulated part of a run again and says where it differs.
-func replay(ctx context.Context, p evidence.Predicate, folder, file string, say saying) error {
+func replay(ctx context.Context, p evidence.Predicate, folder, file string, out speaker) error {
 	if !slices.Contains(p.Run.Stages, steps.Simulated) {
-		say.line("Nothing of this run was simulated: there is nothing to replay.")
+		out.wrap("Nothing of this run was simulated: there is nothing to replay.")
 		return exitStatus(steps.ExitInconclusive)
 	}
 	elsewhere := file != ""
@@ -176,13 +163,13 @@ func replay(ctx context.Context, p evidence.Predicate, folder, file string, say 
 		return err
 	}
 	if b := build(); b != p.Versions.Rehearse {
-		say.line("The version of rehearse is another: it was %s, and is %s.", p.Versions.Rehearse, b)
+		out.wrap("The version of rehearse is another: it was %s, and is %s.", p.Versions.Rehearse, b)
 	}
 	if elsewhere {
-		say.line("The rehearsal is another by name: whether its files have changed is not known.")
+		out.wrap("The rehearsal is another by name: whether its files have changed is not known.")
 	} else {
 		for _, ch := range evidence.InputsChanged(p.Inputs, now) {
-			say.line("%s %s since the run.", ch.Name, say.lang.Text(ch.How))
+			out.wrap("%s %s since the run.", ch.Name, out.Text(ch.How))
 		}
 	}
 	tmp, err := os.MkdirTemp("", "rehearse-replay-*")
@@ -202,7 +189,7 @@ func replay(ctx context.Context, p evidence.Predicate, folder, file string, say 
 		}
 	}
 	if len(pipelines) == len(specs) {
-		say.line("Nothing of this run was simulated: there is nothing to replay.")
+		out.wrap("Nothing of this run was simulated: there is nothing to replay.")
 		return exitStatus(steps.ExitInconclusive)
 	}
 	r := steps.Rehearsal{Project: project, Features: features, Tags: p.Run.Tags, Stages: []string{steps.Simulated}, Seed: p.Run.Seed, Pace: p.Run.Pace, NoPipelines: true, Report: tmp}
@@ -214,27 +201,27 @@ func replay(ctx context.Context, p evidence.Predicate, folder, file string, say 
 		return err
 	}
 	if len(differences) == 0 && of == 0 {
-		say.line("No scenario of this run was simulated: there is nothing to compare.")
+		out.wrap("No scenario of this run was simulated: there is nothing to compare.")
 		return exitStatus(steps.ExitInconclusive)
 	}
 	if len(differences) == 0 {
-		say.line("%d scenarios were simulated again: every history is the same, byte by byte, and so is what came of each (but for how long it took).", of)
+		out.wrap("%d scenarios were simulated again: every history is the same, byte by byte, and so is what came of each (but for how long it took).", of)
 		return nil
 	}
-	say.line("%d scenarios were simulated again, and differ in %d:", of, len(differences))
+	out.wrap("%d scenarios were simulated again, and differ in %d:", of, len(differences))
 	const most = 10
 	for _, d := range differences[:min(most, len(differences))] {
-		say.line("  %s (%s:%d)", d.Scenario, d.File, max(1, d.Line))
+		out.wrap("  %s (%s:%d)", d.Scenario, d.File, max(1, d.Line))
 		for _, side := range []struct{ what, text string }{{"recorded: %s", d.Recorded}, {"replayed: %s", d.Replayed}} {
 			text := side.text
 			if text == "" {
-				text = say.lang.Sprintf("nothing")
+				text = out.Sprintf("nothing")
 			}
-			fmt.Fprintf(say.out, "    %s\n", lang.Cut(lang.Clean(say.lang.Sprintf(side.what, text)), 400))
+			fmt.Fprintf(out, "    %s\n", lang.Cut(lang.Clean(out.Sprintf(side.what, text)), 400))
 		}
 	}
 	if more := len(differences) - most; more > 0 {
-		say.line("  and %d more", more)
+		out.wrap("  and %d more", more)
 	}
 	return exitStatus(steps.ExitBroken)
 }
@@ -249,9 +236,9 @@ func evidenceKeyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			say := saying{c.OutOrStdout(), readersLang(c)}
-			say.line("%s is the key %s: keep it where only the pipeline that rehearses can read it.", args[0], id)
-			say.line("%s is its public half: give it to whoever checks evidence, by a way that you trust.", args[0]+".pub")
+			out := speaks(c)
+			out.wrap("%s is the key %s: keep it where only the pipeline that rehearses can read it.", args[0], id)
+			out.wrap("%s is its public half: give it to whoever checks evidence, by a way that you trust.", args[0]+".pub")
 			return nil
 		},
 	}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -163,18 +162,8 @@ func (f *facts) end(ctx context.Context, v *steps.Verification, err error, out s
 	f.Ended, f.Status = &now, &status
 	if v != nil {
 		f.Skipped, f.LeftOut, f.Unverified, f.Images = v.Skipped, v.LeftOut, v.Unverified, v.Images
-		var histories []*stage.History
-		for _, res := range v.Results {
-			if res.History != nil {
-				histories = append(histories, res.History)
-			}
-		}
-		for _, o := range report.OutsideOf(histories) {
-			call := o.Call.String()
-			if len(o.Versions) > 0 {
-				call += " (" + strings.Join(o.Versions, ", ") + ")"
-			}
-			f.Outside = append(f.Outside, call)
+		for _, o := range outsideOf(v) {
+			f.Outside = append(f.Outside, o.String())
 		}
 	}
 	if f.rec != nil {
@@ -199,7 +188,7 @@ func (f *facts) end(ctx context.Context, v *steps.Verification, err error, out s
 // testify writes the evidence of the run, after everything else in the report folder.
 func (f *facts) testify(ctx context.Context, v *steps.Verification, out speaker) error {
 	p := evidence.Predicate{
-		Verdict: evidence.VerdictOf(*f.Status), Run: *f.Run, Alarms: rulesOf(f.setup), Inputs: f.inputs,
+		Verdict: runs.VerdictOf(*f.Status), Run: *f.Run, Alarms: rulesOf(f.setup), Inputs: f.inputs,
 		Versions: evidence.Versions{Rehearse: f.Version, Go: runtime.Version()},
 	}
 	if v != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"rehearsal/internal/lang"
+	"rehearsal/internal/report"
 )
 
 // A langFlag is --lang; "" is what the locale says.
@@ -72,6 +73,9 @@ func speaks(c *cobra.Command) speaker { return speaker{c.OutOrStdout(), readersL
 
 // say prints a line.
 func (s speaker) say(format string, args ...any) { fmt.Fprintln(s, s.Sprintf(format, args...)) }
+
+// wrap prints a paragraph in lines as wide as any terminal.
+func (s speaker) wrap(format string, args ...any) { report.Say(s, s.Lang, "", format, args...) }
 
 // tell prints a line that somebody else has said in English.
 func (s speaker) tell(line string) { fmt.Fprintln(s, s.Text(line)) }

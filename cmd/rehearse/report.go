@@ -129,12 +129,17 @@ func (p pastFlags) before(folder string) (past func(stage, feature, scenario str
 	}
 	return func(stage, feature, scenario string) []page.Past {
 		all, _ := store.PastBefore(run.Began, stage, feature, scenario, shownRuns)
-		var out []page.Past
-		for _, r := range all {
-			out = append(out, page.Past{At: r.At, Commit: r.Commit, Verdict: r.Verdict, Detect: r.Detect, Restore: r.Restore})
-		}
-		return out
+		return shownPast(all)
 	}, func() { _ = store.Close() }
+}
+
+// shownPast is past runs as a page shows them.
+func shownPast(all []runs.Past) []page.Past {
+	out := make([]page.Past, len(all))
+	for i, r := range all {
+		out[i] = page.Past{At: r.At, Commit: r.Commit, Verdict: r.Verdict, Detect: r.Detect, Restore: r.Restore}
+	}
+	return out
 }
 
 // keepCompared writes which predictions lie further from what was measured than the

@@ -278,15 +278,20 @@ func resultLine(l lang.Lang, r *steps.Result) string {
 	return line
 }
 
-// summary hands what came of the rehearsal to the report.
-func summary(v *steps.Verification, took time.Duration) report.Run {
+// outsideOf is the calls of every scenario to something outside.
+func outsideOf(v *steps.Verification) []report.Outside {
 	var histories []*stage.History
 	for _, r := range v.Results {
 		if r.History != nil {
 			histories = append(histories, r.History)
 		}
 	}
-	run := report.Run{Outside: report.OutsideOf(histories), Took: took, Seed: v.Seed, Unverified: v.Unverified, Skipped: v.Skipped, LeftOut: v.LeftOut, Status: v.Status(), Parity: v.Parity}
+	return report.OutsideOf(histories)
+}
+
+// summary hands what came of the rehearsal to the report.
+func summary(v *steps.Verification, took time.Duration) report.Run {
+	run := report.Run{Outside: outsideOf(v), Took: took, Seed: v.Seed, Unverified: v.Unverified, Skipped: v.Skipped, LeftOut: v.LeftOut, Status: v.Status(), Parity: v.Parity}
 	for _, r := range v.Results {
 		s := report.Scenario{
 			Stage: r.Stage, Where: r.Spec.Where(), Feature: r.Spec.Feature, Name: r.Spec.Name, Verdict: r.Verdict, Input: r.Input,

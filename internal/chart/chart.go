@@ -57,14 +57,17 @@ func File(svg string) string {
 // for, are left out.
 func escape(s string) string { return html.EscapeString(lang.Clean(strings.ToValidUTF8(s, "�"))) }
 
-// clockText is a time as a clock counts it, which both languages read: 0:05, 12:30,
-// 1:02:03.
-func clockText(d time.Duration) string {
+// Clock is a time as the axis of a timeline has it: m:ss, or h:mm:ss, with a sign where it
+// is before.
+func Clock(d time.Duration) string {
 	sign := ""
 	if d < 0 {
 		sign, d = "−", max(-d, 0)
 	}
 	s := int64(d.Round(time.Second) / time.Second)
+	if s == 0 {
+		sign = ""
+	}
 	if s >= 3600 {
 		return fmt.Sprintf("%s%d:%02d:%02d", sign, s/3600, s/60%60, s%60)
 	}

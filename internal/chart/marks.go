@@ -68,7 +68,7 @@ func (t *timeline) momentLabels() {
 			}
 			tr = t.predicted
 		}
-		since := clockText(at - tr.moments[exposed])
+		since := Clock(at - tr.moments[exposed])
 		var s string
 		switch m {
 		case exposed:
@@ -84,7 +84,7 @@ func (t *timeline) momentLabels() {
 			full = l.Sprintf("predicted only: %s", s)
 			s = full
 		case predicted && t.main != t.predicted && m != exposed:
-			full = l.Sprintf("%s (predicted %s)", s, clockText(p-t.predicted.moments[exposed]))
+			full = l.Sprintf("%s (predicted %s)", s, Clock(p-t.predicted.moments[exposed]))
 		case t.main != t.predicted && !t.predicted.empty() && !predicted:
 			full = l.Sprintf("%s (not predicted)", s)
 		}
@@ -193,12 +193,17 @@ func (t *timeline) planLane() {
 	t.y = line + 6
 }
 
+// Kind is a kind of failure in words.
+func Kind(l lang.Lang, k stage.FailureKind) string {
+	if k == stage.Errors { // "errors" alone is the share of them
+		return l.Sprintf("error answers")
+	}
+	return l.Text(string(k))
+}
+
 // failureText is a failure in a few words, as its kind says it.
 func failureText(l lang.Lang, f stage.Failure) string {
-	s := l.Text(string(f.Kind))
-	if f.Kind == stage.Errors { // "errors" alone is the share of them
-		s = l.Sprintf("error answers")
-	}
+	s := Kind(l, f.Kind)
 	for _, what := range []string{f.Version, f.Dependency, f.Variable, f.Zone} {
 		if what != "" {
 			s += " " + what
@@ -258,10 +263,10 @@ func wentOff(l lang.Lang, states []stateAt) (when []string) {
 		if s.state != alarm.InAlarm || i > 0 && states[i-1].state == alarm.InAlarm {
 			continue
 		}
-		text := l.Sprintf("from %s on", clockText(s.at))
+		text := l.Sprintf("from %s on", Clock(s.at))
 		for _, after := range states[i+1:] {
 			if after.state != alarm.InAlarm {
-				text = clockText(s.at) + "–" + clockText(after.at)
+				text = Clock(s.at) + "–" + Clock(after.at)
 				break
 			}
 		}

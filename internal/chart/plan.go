@@ -188,7 +188,7 @@ func (d *planned) times() {
 	for at := time.Duration(0); at <= d.to; at += every {
 		x := d.x(at)
 		d.c.path(axis, false, x, d.y, x, d.y+4)
-		d.c.write(quiet, middle, x, d.y+18, clockText(at))
+		d.c.write(quiet, middle, x, d.y+18, Clock(at))
 	}
 	d.y += 36
 	d.c.write(quiet, start, left, d.y, d.o.Lang.Sprintf("minutes:seconds of baking, from the first shift"))

@@ -64,7 +64,7 @@ func Runs(all []Run, o Options) (svg string, err error) {
 	last := all[0]
 	x := float64(len(all)*pitch + 8)
 	if last.Detect >= 0 && x+6*column <= wideStrip {
-		c.write(quiet, start, x, bars, clockText(last.Detect))
+		c.write(quiet, start, x, bars, Clock(last.Detect))
 	}
 	return c.svg("runs", title, l.Sprintf("The oldest first: %s.", strings.Join(words, l.Sprintf("; "))), height)
 }

@@ -318,7 +318,7 @@ func (t *timeline) timeAxis() {
 		at := time.Duration(n) * every
 		x := t.x(at)
 		t.c.path(axis, false, x, t.y, x, t.y+4)
-		t.c.write(quiet, middle, x, t.y+18, clockText(at))
+		t.c.write(quiet, middle, x, t.y+18, Clock(at))
 	}
 	t.c.write(quiet, start, left, t.y+36, t.o.Lang.Sprintf("minutes:seconds since the release began (release time)"))
 	t.y += 42
@@ -347,16 +347,16 @@ func (t *timeline) describe() string {
 			say("Measured in containers:")
 		}
 		for _, f := range tr.failures {
-			say("Failure %s from %s to %s.", failureText(l, f.failure), clockText(f.from), clockText(f.till))
+			say("Failure %s from %s to %s.", failureText(l, f.failure), Clock(f.from), Clock(f.till))
 		}
 		if at, ok := tr.moments[exposed]; ok {
-			say("Users exposed at %s.", clockText(at))
+			say("Users exposed at %s.", Clock(at))
 		}
 		if at, ok := tr.moments[detected]; ok {
-			say("Detected %s later.", clockText(at-tr.moments[exposed]))
+			say("Detected %s later.", Clock(at-tr.moments[exposed]))
 		}
 		if at, ok := tr.moments[restored]; ok {
-			say("Restored %s after exposure.", clockText(at-tr.moments[exposed]))
+			say("Restored %s after exposure.", Clock(at-tr.moments[exposed]))
 		}
 		if m := tr.figures; m.Requests > 0 {
 			say("%d of %d requests failed.", m.Failed, m.Requests)
@@ -364,7 +364,7 @@ func (t *timeline) describe() string {
 		var steps []string
 		for _, s := range tr.steps {
 			if w := t.step(s); w != "" {
-				steps = append(steps, clockText(s.at)+" "+w)
+				steps = append(steps, Clock(s.at)+" "+w)
 			}
 		}
 		if len(steps) > 0 {

@@ -79,15 +79,6 @@ type Versions struct {
 	Engine   string `json:"engine,omitempty"` // of containers; "" where none ran
 }
 
-// VerdictOf is an exit status in a word.
-func VerdictOf(status int) string {
-	words := []string{"verified", "broken", "wrong input", "inconclusive"}
-	if status < 0 || status >= len(words) {
-		return words[3]
-	}
-	return words[status]
-}
-
 // Write writes the evidence of the run whose report is in the folder, signed with the
 // key, or not signed where it is nil.
 func Write(ctx context.Context, folder string, p Predicate, key *PrivateKey) error {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rehearsal/internal/alarm"
+	"rehearsal/internal/chart"
 	"rehearsal/internal/check"
 	"rehearsal/internal/lang"
 	"rehearsal/internal/stage"
@@ -337,10 +338,7 @@ func probeOf(p *stage.Probe) said { return said(p.String()) }
 type broken stage.Failure
 
 func (b broken) Say(l lang.Lang) string {
-	kind := l.Text(string(b.Kind))
-	if b.Kind == stage.Errors { // alone it is the word for how many there are
-		kind = l.Sprintf("error answers")
-	}
+	kind := chart.Kind(l, b.Kind)
 	for _, where := range []string{b.Dependency, b.Variable, b.Zone} {
 		if where != "" {
 			kind += " (" + where + ")"

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"rehearsal/internal/chart"
 	"rehearsal/internal/check"
 	"rehearsal/internal/lang"
 	"rehearsal/internal/live"
@@ -23,7 +24,7 @@ func (v *view) funcs() template.FuncMap {
 		"lang":  func() string { return string(l) },
 		"say":   func(n Note) string { return n.Say(l) },
 		"dur":   func(d time.Duration) string { return duration(l, d) },
-		"clock": func(at, origin time.Duration) string { return clock(at - origin) },
+		"clock": func(at, origin time.Duration) string { return chart.Clock(at - origin) },
 		"num":   func(n int64) string { return thousands(n) },
 		"nums":  func(n int) string { return thousands(n) },
 		"sign":  sign,
@@ -53,22 +54,6 @@ func duration(l lang.Lang, d time.Duration) string {
 		return l.Sprintf("%d ms", max(d, 0).Milliseconds())
 	}
 	return live.Duration(l, d)
-}
-
-// clock is a time as the timeline's axis has it.
-func clock(d time.Duration) string {
-	sign := ""
-	if d < 0 {
-		sign, d = "−", -d
-	}
-	s := int64(d.Round(time.Second) / time.Second)
-	if s == 0 {
-		sign = ""
-	}
-	if s >= 3600 {
-		return fmt.Sprintf("%s%d:%02d:%02d", sign, s/3600, s/60%60, s%60)
-	}
-	return fmt.Sprintf("%s%d:%02d", sign, s/60, s%60)
 }
 
 func sign(verdict string) string {

@@ -12,9 +12,6 @@ import (
 	"rehearsal/internal/runs"
 )
 
-// runsWidth is how many columns the tables of past runs take at most.
-const runsWidth = 80
-
 // PastRuns is past runs for people to read.
 type PastRuns struct {
 	Out  io.Writer
@@ -23,9 +20,7 @@ type PastRuns struct {
 }
 
 func (p PastRuns) line(format string, args ...any) {
-	for _, l := range lang.Wrap(lang.Clean(p.Lang.Sprintf(format, args...)), "  ", runsWidth) {
-		fmt.Fprintln(p.Out, l)
-	}
+	Say(p.Out, p.Lang, "", format, args...)
 }
 
 // row prints cells of those widths, the last one as long as it is.
@@ -69,15 +64,7 @@ func (p PastRuns) status(r runs.Summary) string {
 	if r.Status == nil {
 		return p.Lang.Sprintf("not ended")
 	}
-	switch *r.Status {
-	case 0:
-		return p.Lang.Sprintf("verified")
-	case 1:
-		return p.Lang.Sprintf("broken")
-	case 2:
-		return p.Lang.Sprintf("wrong input")
-	}
-	return p.Lang.Sprintf("inconclusive")
+	return p.Lang.Text(runs.VerdictOf(*r.Status))
 }
 
 func (p PastRuns) at(t time.Time) string { return t.In(p.Zone).Format("2006-01-02 15:04") }
@@ -140,7 +127,7 @@ func (p PastRuns) Line(l runs.Line, past []runs.Past) {
 		}
 		p.row(widths, p.at(r.At), commitOf(r.Commit, r.Dirty), p.Lang.Text(r.Verdict), p.time(r.Detect), p.time(r.Restore), failed, bar)
 		if r.Step != "" {
-			fmt.Fprint(p.Out, lang.Paragraph("    ", runsWidth, lang.Clean(p.Lang.Sprintf("at \"%s\": %s", r.Step, firstLine(r.Why)))))
+			fmt.Fprint(p.Out, lang.Paragraph("    ", wide, lang.Clean(p.Lang.Sprintf("at \"%s\": %s", r.Step, firstLine(r.Why)))))
 		}
 	}
 	if l.Gone {
@@ -166,9 +153,9 @@ func (p PastRuns) Flaky(all []runs.Flaky) {
 		for _, v := range f.Verdicts {
 			marks = append(marks, letters[v])
 		}
-		fmt.Fprint(p.Out, lang.Paragraph("    ", runsWidth, strings.Join(marks, " ")))
+		fmt.Fprint(p.Out, lang.Paragraph("    ", wide, strings.Join(marks, " ")))
 		say := func(format string, args ...any) {
-			fmt.Fprint(p.Out, lang.Paragraph("    ", runsWidth, lang.Clean(p.Lang.Sprintf(format, args...))))
+			fmt.Fprint(p.Out, lang.Paragraph("    ", wide, lang.Clean(p.Lang.Sprintf(format, args...))))
 		}
 		if f.Failed > 0 {
 			say("%d of %d runs at this commit failed", f.Failed, f.Runs)
@@ -200,7 +187,7 @@ func (p PastRuns) DORA(d runs.DORA) {
 	}
 	say := func(name, text string) {
 		name = lang.Pad(p.Lang.Sprintf(name), 20)
-		for i, l := range lang.Wrap(text, "", runsWidth-24) {
+		for i, l := range lang.Wrap(text, "", wide-24) {
 			if i > 0 {
 				name = strings.Repeat(" ", 20)
 			}

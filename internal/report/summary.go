@@ -49,6 +49,14 @@ type Outside struct {
 	Versions []string // of the released service, where it called
 }
 
+// String is the call and, in parentheses, who called.
+func (o Outside) String() string {
+	if len(o.Versions) == 0 {
+		return o.Call.String()
+	}
+	return o.Call.String() + " (" + strings.Join(o.Versions, ", ") + ")"
+}
+
 // OutsideOf collects the calls of several histories, each once, in the order in which
 // they came.
 func OutsideOf(histories []*stage.History) []Outside {
@@ -175,12 +183,14 @@ type printer struct {
 	lang.Lang
 }
 
-// say prints a paragraph, indented.
-func (p printer) say(indent, format string, args ...any) {
-	for _, l := range lang.Wrap(indent+lang.Clean(p.Sprintf(format, args...)), indent+"  ", wide) {
-		fmt.Fprintln(p, l)
+// Say prints a paragraph in a language, indented, in lines of at most 80 columns.
+func Say(w io.Writer, l lang.Lang, indent, format string, args ...any) {
+	for _, line := range lang.Wrap(indent+lang.Clean(l.Sprintf(format, args...)), indent+"  ", wide) {
+		fmt.Fprintln(w, line)
 	}
 }
+
+func (p printer) say(indent, format string, args ...any) { Say(p, p.Lang, indent, format, args...) }
 
 // compared is a table.
 func (p printer) compared(cs []Comparison) {
@@ -228,11 +238,7 @@ func (p printer) outside(calls []Outside) {
 	fmt.Fprintln(p)
 	p.say("", "REFUSED, since nothing outside of the staging copy is reached")
 	for _, c := range calls {
-		by := ""
-		if len(c.Versions) > 0 {
-			by = " (" + strings.Join(c.Versions, ", ") + ")"
-		}
-		p.say("  ", "%s%s", c.Call, by)
+		p.say("  ", "%s", c.String())
 	}
 	p.say("  ", "make what is called a service of the compose file: the real one, or a stub")
 }

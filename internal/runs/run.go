@@ -139,3 +139,12 @@ func globless(path string) string {
 	}
 	return string(b)
 }
+
+// VerdictOf is an exit status in a word.
+func VerdictOf(status int) string {
+	words := []string{"verified", "broken", "wrong input", "inconclusive"}
+	if status < 0 || status >= len(words) {
+		return words[3]
+	}
+	return words[status]
+}
